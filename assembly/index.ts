@@ -1,0 +1,115 @@
+// Every export of the core, and nothing else.
+import {
+  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, VIF_MAX,
+} from "./abi";
+import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
+import { drbgInit } from "./lib/drbg";
+import { hashInit } from "./lib/hash";
+import { BUF_LARGE, BUF_SMALL, skbInit, skbsUsed } from "./core/skb";
+import { CHUNK_LARGE, CHUNK_SMALL, chunkInit, chunksUsed } from "./core/chunk";
+import { dropTable } from "./core/drop";
+import { mibTable } from "./core/mib";
+import { sockEvents, sockInit, socksUsed } from "./core/sock";
+import { softirqRun } from "./core/softirq";
+import { sysctlInit } from "./core/sysctl";
+import { timerDeadline, timerInit, timerRun } from "./core/timer";
+import { now } from "./core/time";
+import { loopbackInit } from "./link/loopback";
+import {
+  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReap, netDeviceAlloc, netDeviceByVif, netDeviceFirst,
+  netDeviceInit, netDeviceNext, vifAttach, vifRingCarve,
+} from "./link/net_device";
+import { rxPost, rxTake } from "./link/receive";
+import { macCopy } from "./wire/ethernet";
+
+const DEFAULT_SOCKETS: u32 = 4096;
+/** Transmit rings are carved at init, so that devices can come and go later. */
+const RINGS: usize = memory.data(64 * 4, 4);
+const RING_COUNT: u32 = 8;
+
+/**
+ * Build all tables in the memory described by the header block: HDR_MEMORY bytes, HDR_SEED, HDR_NOW, HDR_MAX_SOCKETS.
+ * Call once. Traps (with a reason through host.panic) when the memory is too small.
+ */
+export function init(): void {
+  store<u32>(HDR, 0x4553554e, HDR_MAGIC);
+  store<u32>(HDR, ABI_VERSION, HDR_ABI);
+  const size = <usize>load<u32>(HDR, HDR_MEMORY);
+  let sockets = load<u32>(HDR, HDR_MAX_SOCKETS);
+  if (!sockets) sockets = DEFAULT_SOCKETS;
+  arenaInit(__heap_base, size);
+  drbgInit(HDR + HDR_SEED);
+  hashInit();
+  sysctlInit();
+  timerInit();
+  sockInit(sockets, carve(<usize>sockets << 1, 4));
+  netDeviceInit();
+  for (let i: u32 = 0; i < RING_COUNT; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
+  loopbackInit();
+  // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
+  const left = arenaLeft() - 65536;
+  const packets = left / 4;
+  skbInit(<u32>(packets / 4 / (BUF_SMALL + 256)), <u32>(packets / 4 * 3 / (BUF_LARGE + 256)));
+  const chunks = left / 4 * 3;
+  chunkInit(<u32>(chunks / 4 / (CHUNK_SMALL + 64)), <u32>(chunks / 4 * 3 / (CHUNK_LARGE + 64)));
+  arenaSeal();
+  rxPost();
+  store<u64>(HDR, now(), HDR_DEADLINE);
+}
+
+/**
+ * One turn: take the frames in the first `nrx` receive descriptors, run timers and bottom halves, fill the
+ * transmit rings, post receive buffers, and write HDR_DEADLINE.
+ */
+export function poll(nrx: u32): void {
+  reap();
+  rxTake(nrx);
+  timerRun();
+  const more = softirqRun();
+  reap();
+  rxPost();
+  store<u64>(HDR, more ? now() : timerDeadline(), HDR_DEADLINE);
+}
+
+function reap(): void {
+  let d = netDeviceFirst();
+  while (d) {
+    devReap(d);
+    d = netDeviceNext(d);
+  }
+}
+
+/** Write up to `max` pending readiness events to EVENTS; their number. */
+export function events(max: u32): u32 { return sockEvents(max); }
+
+/**
+ * Make the Ethernet device behind vif slot `vif`, down and without addresses.
+ * `name`: 16 bytes, NUL padded; `mac`: 6 bytes; `features`: VifFeature bits. Returns the ifindex or -errno.
+ */
+export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, features: u32): i32 {
+  if (vif >= VIF_MAX || vif >= RING_COUNT || netDeviceByVif(vif)) return -Errno.EEXIST;
+  if (mtu < 68 || mtu > 65535) return -Errno.EINVAL;
+  const d = netDeviceAlloc(DevKind.VIF, ARPHRD_ETHER, name, mtu);
+  if (!d) return -Errno.ENOMEM;
+  d.flags = IFF_BROADCAST | IFF_MULTICAST;
+  d.features = features;
+  macCopy(d.addr, mac);
+  store<u32>(d.bcast, 0xffffffff);
+  store<u16>(d.bcast, 0xffff, 4);
+  vifAttach(d, vif, load<usize>(RINGS + (<usize>vif << 2)));
+  return <i32>d.ifindex;
+}
+
+/** Address of the u64 drop counters, indexed by Drop. */
+export function drop_counters(): usize { return dropTable(); }
+/** Address of the u64 SNMP counters, indexed by Mib. */
+export function mib_counters(): usize { return mibTable(); }
+/** What is in use: 0 sockets, 1 packet buffers, 2 stream chunks, 3 bytes carved at init. */
+export function usage(what: u32): u32 {
+  switch (what) {
+    case 0: return socksUsed();
+    case 1: return skbsUsed();
+    case 2: return chunksUsed();
+    default: return <u32>arenaUsed();
+  }
+}

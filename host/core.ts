@@ -1,0 +1,59 @@
+// Instantiating a core: the one place where the module meets its imports. Browser-safe: no node:* here.
+import { instantiate } from '@assemblyscript/loader';
+import * as A from './abi/constants.js';
+import type { CoreExports } from './abi/exports.js';
+import { CoreMemory } from './memory.js';
+
+/** The core trapped: its state is void. `panic` is what it said first, if anything. */
+export class CoreTrap extends Error {
+  readonly code = 'ERR_NUSE_CORE_TRAP';
+}
+
+export interface CoreOptions {
+  /** Linear memory in bytes; default 48 MiB. */
+  memoryBytes?: number;
+  /** Most sockets; default 4096. */
+  maxSockets?: number;
+  /** 32 bytes: the seed of all of the core's randomness. */
+  seed: Uint8Array;
+  /** Initial monotonic time, ns. */
+  now: number;
+  /** Log sink. */
+  log?: (level: number, text: string) => void;
+}
+
+export interface Core {
+  readonly exports: CoreExports;
+  readonly mem: CoreMemory;
+}
+
+const PAGE = 65536;
+export const DEFAULT_MEMORY = 48 << 20;
+
+/** A fresh core over its own unshared, fixed memory, initialised. */
+export async function createCore(module: WebAssembly.Module, options: CoreOptions): Promise<Core> {
+  if (options.seed.length !== 32) throw new RangeError('seed must be 32 bytes');
+  const bytes = options.memoryBytes ?? DEFAULT_MEMORY;
+  const pages = Math.ceil(bytes / PAGE);
+  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  const mem = new CoreMemory(memory);
+  const imports = {
+    env: { memory },
+    host: {
+      panic(message: number, file: number, line: number): void {
+        throw new CoreTrap(`${mem.asString(message) || 'panic'}${file ? ` at ${mem.asString(file)}:${line}` : ''}`);
+      },
+      log(level: number, text: number, len: number): void {
+        options.log?.(level, String.fromCharCode(...mem.bytes(text, Math.min(len, 512))));
+      },
+    },
+  };
+  const { exports } = await instantiate<Record<string, unknown>>(module, imports as never);
+  const core = exports as unknown as CoreExports;
+  mem.u32[(A.HDR + A.HDR_MEMORY) >>> 2] = pages * PAGE;
+  mem.u32[(A.HDR + A.HDR_MAX_SOCKETS) >>> 2] = options.maxSockets ?? 0;
+  mem.u8.set(options.seed, A.HDR + A.HDR_SEED);
+  mem.putNs(A.HDR + A.HDR_NOW, options.now);
+  core.init();
+  return { exports: core, mem };
+}
