@@ -1,0 +1,72 @@
+// The library layer's functions, exported for test/lib. Not part of the core.
+import { arenaInit } from "../../assembly/lib/arena";
+import { addrCommonPrefix, addrMask, addrPrefixEqual } from "../../assembly/lib/addr";
+import { csumAdd, csumBlockAdd, csumFinish, csumFold, csumReplace16 } from "../../assembly/lib/checksum";
+import { chacha20Block, drbgInit, randBytes } from "../../assembly/lib/drbg";
+import { sipHash } from "../../assembly/lib/hash";
+import { Pool } from "../../assembly/lib/pool";
+import { seqIn, seqLt } from "../../assembly/lib/seq";
+import { Timer, timerCount, timerDeadline, timerInit, timerRun } from "../../assembly/core/timer";
+
+const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+const TIMERS: usize = memory.data(64 * 40, 8);
+/** Ids of fired timers, in order. */
+const FIRED: usize = memory.data(4096 * 4, 4);
+const FIRED_COUNT: usize = memory.data(4, 4);
+
+export function setup(end: usize): void { arenaInit(__heap_base, end); }
+
+export function checksum(p: usize, n: usize): u32 { return csumFinish(csumAdd(p, n)); }
+/** The same sum taken in two blocks cut at `at`. */
+export function checksum_split(p: usize, n: usize, at: u32): u32 {
+  return csumFinish(csumBlockAdd(csumAdd(p, at), csumAdd(p + at, n - at), at));
+}
+export function checksum_fold(lo: u32, hi: u32): u32 { return csumFold((<u64>hi << 32) | lo); }
+export function checksum_replace(field: u32, old: u32, next: u32): u32 { return csumReplace16(field, old, next); }
+
+export function chacha(out: usize, key: usize, counter: u32, nonce: usize): void { chacha20Block(out, key, counter, nonce); }
+export function drbg(seed: usize, out: usize, n: usize): void {
+  drbgInit(seed);
+  randBytes(out, n);
+}
+export function siphash(p: usize, n: usize, key: usize, out: usize): void {
+  store<u64>(out, sipHash(p, n, load<u64>(key), load<u64>(key, 8)));
+}
+
+export function seq_lt(a: u32, b: u32): bool { return seqLt(a, b); }
+export function seq_in(x: u32, lo: u32, hi: u32): bool { return seqIn(x, lo, hi); }
+
+export function prefix_equal(a: usize, b: usize, plen: u32): bool { return addrPrefixEqual(a, b, plen); }
+export function common_prefix(a: usize, b: usize): u32 { return addrCommonPrefix(a, b); }
+export function mask(p: usize, plen: u32): void { addrMask(p, plen); }
+
+export function pool_init(size: u32, capacity: u32): void { POOL.init(size, capacity); }
+export function pool_alloc(): usize { return POOL.alloc(); }
+export function pool_release(p: usize): void { POOL.release(p); }
+export function pool_used(): u32 { return POOL.used; }
+export function pool_failed(): u32 { return POOL.failed; }
+export function pool_live(i: u32): bool { return POOL.live(i); }
+
+@inline function timer(id: u32): Timer { return changetype<Timer>(TIMERS + id * 40); }
+function fired(id: usize): void {
+  const n = load<u32>(FIRED_COUNT);
+  store<u32>(FIRED + (<usize>(n & 4095) << 2), <u32>id);
+  store<u32>(FIRED_COUNT, n + 1);
+  // Timer 63 re-arms itself for "now": it must not fire again in this turn for ever.
+  if (id == 63) timer(63).armIn(0);
+}
+export function timers_init(): void {
+  timerInit();
+  store<u32>(FIRED_COUNT, 0);
+  for (let i: u32 = 0; i < 64; i++) timer(i).init(fired.index, i);
+}
+/** Arm timer `id` at (hi:lo) ns. */
+export function timer_arm(id: u32, lo: u32, hi: u32): void { timer(id).arm((<u64>hi << 32) | lo); }
+export function timer_cancel(id: u32): void { timer(id).cancel(); }
+export function timers_run(): u32 {
+  timerRun();
+  return load<u32>(FIRED_COUNT);
+}
+export function timer_fired(i: u32): u32 { return load<u32>(FIRED + (<usize>i << 2)); }
+export function timers_deadline(out: usize): void { store<u64>(out, timerDeadline()); }
+export function timers_count(): u32 { return timerCount(); }
