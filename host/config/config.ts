@@ -1,0 +1,104 @@
+// What a stack is configured with: plain data, so that it can be cloned into a worker or printed as JSON.
+
+export const VIF_TYPES = ['TAP', 'RAW', 'PIPE'] as const;
+export type VifType = (typeof VIF_TYPES)[number];
+
+export const DEFAULT_MTU = 1500;
+export const DEFAULT_MEMORY_BYTES = 48 << 20;
+export const MIN_MEMORY_BYTES = 16 << 20;
+export const MAX_MEMORY_BYTES = 2 ** 32 - 65536;
+export const DEFAULT_SOCKETS = 4096;
+export const MAX_SOCKETS = 65536;
+/** IFNAMSIZ - 1 of Linux: the longest interface name, in bytes. */
+export const NAME_MAX = 15;
+/** RFC 8200 5: the least MTU of a link that carries IPv6. */
+export const IPV6_MIN_MTU = 1280;
+/** More name servers than this are ignored by glibc (MAXNS of resolv.h). */
+export const MAX_NAME_SERVERS = 3;
+/** Bounds of a configuration, so that a hostile file stays cheap. */
+export const MAX_INTERFACES = 8;
+export const MAX_ADDRESSES = 16;
+export const MAX_ROUTES = 1024;
+export const MAX_NEIGHBOURS = 1024;
+
+export interface AddressConfig {
+  /** IPv4 or IPv6 in text. */
+  address: string;
+  /** Bits of the network part. */
+  prefix: number;
+}
+
+export interface InterfaceConfig {
+  /** Name inside the stack. */
+  name: string;
+  type: VifType;
+  /** Host device: the TAP to make or attach to, or the interface to bind for RAW; unused for PIPE. */
+  dev: string;
+  /** `xx:xx:xx:xx:xx:xx`; absent: a random locally administered address is chosen at start. */
+  mac?: string;
+  /** Bytes of network layer packet. */
+  mtu: number;
+  addresses: AddressConfig[];
+  /** Take IPv6 addresses and routes from router advertisements (RFC 4862). */
+  slaac: boolean;
+  /** Use checksum and segmentation offload where the back end has it. */
+  offload: boolean;
+  /** PIPE: the unix socket or FIFO shared with the neighbour. */
+  pipepath?: string;
+}
+
+export interface RouteConfig {
+  /** Network address in text, without host bits. */
+  network: string;
+  prefix: number;
+  /** Next hop, same family; absent: the network is on-link at `dev`. */
+  via?: string;
+  /** Interface of the stack; absent: the one on whose network `via` is. */
+  dev?: string;
+  /** Lower is preferred; 0 is the default of IPv4 and 1024 that of IPv6. */
+  metric?: number;
+}
+
+/** A permanent neighbour entry. */
+export interface NeighbourConfig {
+  dev: string;
+  address: string;
+  mac: string;
+}
+
+export interface StackConfig {
+  interfaces: InterfaceConfig[];
+  routes: RouteConfig[];
+  neighbours: NeighbourConfig[];
+  /** Dotted Linux name -> value, as sysctl(8) would write it. */
+  sysctl: Record<string, string>;
+  dns: {
+    /** At most MAX_NAME_SERVERS addresses. */
+    servers: string[];
+    /** Domains tried for short names. */
+    search: string[];
+  };
+  /** Write a pcapng of all interfaces here. */
+  pcap?: string;
+  /** 64 hexadecimal digits; absent: from the operating system. A fixed seed makes sequence numbers predictable. */
+  seed?: string;
+  /** Linear memory of the core, bytes, a multiple of 64 KiB. */
+  memory: number;
+  /** Most sockets at a time. */
+  sockets: number;
+}
+
+/** A stack with nothing but its loopback interface. */
+export function emptyConfig(): StackConfig {
+  return {
+    interfaces: [], routes: [], neighbours: [], sysctl: {}, dns: { servers: [], search: [] },
+    memory: DEFAULT_MEMORY_BYTES, sockets: DEFAULT_SOCKETS,
+  };
+}
+
+/** A unicast, locally administered MAC address of six random bytes. */
+export function localMac(random: Uint8Array): string {
+  const b = Array.from(random.subarray(0, 6));
+  b[0] = (b[0] & 0xfc) | 2;
+  return b.map((x) => x.toString(16).padStart(2, '0')).join(':');
+}
