@@ -8,7 +8,7 @@ export function panic(message: string): void {
 }
 
 /** AssemblyScript's abort. */
-export function panicAt(message: string | null, file: string | null, line: u32, col: u32): void {
+export function panicAt(message: string | null, file: string | null, line: u32, _col: u32): void {
   hostPanic(changetype<usize>(message), changetype<usize>(file), line);
   unreachable();
 }

@@ -1,0 +1,37 @@
+// Dead exports: symbols that no other file imports and their own file doesn't use either.
+import { fileURLToPath } from 'node:url';
+import { readModule, sources } from './modules.mjs';
+
+/** Files whose exports are used from outside of the sources: entries, the ABI and what is derived from it. */
+const ENTRIES = [
+  /^assembly\/(index|abi|sanitize|host)\.ts$/, /^assembly\/core\/(drop|mib|sysctl)\.ts$/, /^host\/(index|browser)\.ts$/, /^host\/abi\//, /^host\/cli\/main\.ts$/,
+  /\.config\.(ts|mjs)$/, /^test\/.*\.test\.ts$/, /^test\/assembly\//, /^bench\//, /^examples\//,
+];
+
+/** Constants of a header's description: the file is the reference, whether or not all of them are used. */
+const isVocabulary = (path, name) => path.startsWith('assembly/wire/') && /^[A-Z][A-Z0-9_]*$/.test(name);
+
+/** `path:line: name` of each dead export, and how many exports were looked at. */
+export function checkDead(root) {
+  const used = new Set();
+  const modules = sources(root, ['assembly', 'host', 'io-backends', 'test', 'bench', 'examples']).map((p) => readModule(root, p));
+  for (const m of modules) for (const i of m.imports) for (const n of i.names) used.add(`${i.target}#${n}`);
+  const problems = [];
+  let seen = 0;
+  for (const m of modules) {
+    if (ENTRIES.some((e) => e.test(m.path))) continue;
+    for (const e of m.exports) {
+      seen++;
+      if (used.has(`${m.path}#${e.name}`) || used.has(`${m.path}#*`) || m.words.get(e.name) > 1 || isVocabulary(m.path, e.name)) continue;
+      problems.push(`${m.path}:${e.line}: ${e.name} is exported but nothing uses it`);
+    }
+  }
+  return { problems, exports: seen };
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { problems, exports } = checkDead(process.argv[2] ?? '.');
+  for (const p of problems) console.error(p);
+  if (!exports) console.error('dead: no export found');
+  process.exitCode = problems.length || !exports ? 1 : 0;
+}
