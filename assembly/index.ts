@@ -20,6 +20,7 @@ import {
   netDeviceInit, netDeviceNext, vifAttach, vifRingCarve,
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
+import { networkInit } from "./network/network";
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
@@ -46,6 +47,7 @@ export function init(): void {
   netDeviceInit();
   for (let i: u32 = 0; i < RING_COUNT; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
+  networkInit();
   // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
   const left = arenaLeft() - 65536;
   const packets = left / 4;

@@ -192,8 +192,14 @@ export function skbCopy(s: Skb): Skb | null {
   if (s.net) c.net = s.net + d;
   if (s.trans) c.trans = s.trans + d;
   if (s.csumStart) c.csumStart = s.csumStart + d;
-  if (s.mac && s.mac < s.data && <u32>(s.data - s.mac) <= c.headroom) memory.copy(c.mac, s.mac, s.data - s.mac);
-  else if (s.net && s.net < s.data && <u32>(s.data - s.net) <= c.headroom) memory.copy(c.net, s.net, s.data - s.net);
+  const back = s.mac && s.mac < s.data ? s.mac : s.net && s.net < s.data ? s.net : s.data;
+  if (<u32>(s.data - back) <= c.headroom) memory.copy(c.data - (s.data - back), back, s.data - back);
+  else {
+    // More pulled headers than headroom (extension headers): keep what fits, forget pointers that no longer hold.
+    if (s.mac < s.data - c.headroom) c.mac = 0;
+    if (s.net < s.data - c.headroom) c.net = 0;
+    memory.copy(c.buf, s.data - c.headroom, c.headroom);
+  }
   c.dev = s.dev;
   c.protocol = s.protocol;
   c.pktType = s.pktType;
@@ -205,6 +211,21 @@ export function skbCopy(s: Skb): Skb | null {
   c.mark = s.mark;
   c.priority = s.priority;
   c.tstamp = s.tstamp;
+  return c;
+}
+
+/**
+ * For a packet that will wait in a queue: when it lies in a large buffer but fits a small one, its copy there (the original
+ * is freed); else the skb itself. Receive buffers are large, and a queue of tiny packets must not hold them all.
+ */
+export function skbShrink(s: Skb): Skb {
+  if (<u32>(s.end - s.buf) == BUF_SMALL || s.total > BUF_SMALL - HEADROOM || s.charge) return s;
+  const c = skbCopy(s);
+  if (!c) return s;
+  c.cb0 = s.cb0; c.cb1 = s.cb1; c.cb2 = s.cb2; c.cb3 = s.cb3; c.cb4 = s.cb4; c.cb5 = s.cb5;
+  c.looped = s.looped;
+  c.forwarded = s.forwarded;
+  skbFree(s);
   return c;
 }
 

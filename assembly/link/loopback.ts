@@ -1,7 +1,9 @@
 // The loopback device: what is sent comes back at the next softirq round, so that a send never recurses into receive.
 import { Drop } from "../core/drop";
+import { ptypeDeliver } from "../core/proto";
 import { softirqRaise, Softirq, softirqRegister } from "../core/softirq";
-import { CsumState, Skb, SkbQueue, skbDrop } from "../core/skb";
+import { CsumState, PktType, Skb, SkbQueue, skbDrop } from "../core/skb";
+import { ETH_HLEN } from "../wire/ethernet";
 import { ethernetInput } from "./ethernet";
 import {
   ARPHRD_LOOPBACK, DevKind, IFF_LOOPBACK, IFF_LOWER_UP, IFF_RUNNING, IFF_UP, NetDevice, loopbackDevice, netDeviceAlloc,
@@ -11,6 +13,8 @@ import {
 const QUEUE = changetype<SkbQueue>(memory.data(offsetof<SkbQueue>(), 8));
 const QUEUE_LIMIT: u32 = 1000;
 const NAME: usize = memory.data<u8>([0x6c, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+/** Value of skb.looped for a sender's own copy of a multicast or broadcast; skb.cb0 holds the device it was sent by. */
+export const LOOPED_GROUP: u8 = 2;
 export const LOOPBACK_MTU: u32 = 65536;
 
 export function loopbackInit(): void {
@@ -28,16 +32,27 @@ function loopbackXmit(d: NetDevice, skb: Skb): void {
     return;
   }
   // The bytes never leave memory: a partial checksum counts as verified.
-  if (skb.csum == CsumState.PARTIAL) skb.looped = 1;
+  if (skb.csum == CsumState.PARTIAL && !skb.looped) skb.looped = 1;
   QUEUE.push(skb);
   softirqRaise(Softirq.LOOPBACK);
+}
+
+// A copy of what this host sends to a group it is a member of comes in as if by the device it left by.
+function groupInput(skb: Skb): void {
+  const d = changetype<NetDevice>(<usize>skb.cb0);
+  skb.dev = changetype<usize>(d);
+  skb.pull(ETH_HLEN);
+  skb.net = skb.data;
+  skb.pktType = PktType.LOOPBACK;
+  ptypeDeliver(skb);
 }
 
 function loopbackRun(): void {
   let budget = QUEUE.count;
   while (budget--) {
     const skb = QUEUE.shift()!;
-    ethernetInput(loopbackDevice(), skb);
+    if (skb.looped == LOOPED_GROUP) groupInput(skb);
+    else ethernetInput(loopbackDevice(), skb);
   }
   if (QUEUE.count) softirqRaise(Softirq.LOOPBACK);
 }

@@ -11,6 +11,7 @@ import { Drop } from "../core/drop";
 import { Hook, NotifyEvent, hook, notify } from "../core/proto";
 import { CsumState, PktType, Skb, SkbQueue, skbChecksumHelp, skbDrop, skbFree } from "../core/skb";
 import { ETH_HLEN, macCopy } from "../wire/ethernet";
+import { gsoCapable, gsoSegment } from "./gso";
 
 export const IFF_UP: u32 = 0x1;
 export const IFF_BROADCAST: u32 = 0x2;
@@ -196,6 +197,15 @@ export function devXmit(d: NetDevice, skb: Skb): i32 {
     call_indirect<void>(load<u32>(LOOPBACK_XMIT), d, skb);
     return 0;
   }
+  if (skb.gsoSize && !gsoCapable(d, skb)) {
+    gsoSegment(d, skb, enqueue.index);
+    return 0;
+  }
+  return enqueue(d, skb);
+}
+
+function enqueue(d: NetDevice, skb: Skb): i32 {
+  skb.dev = changetype<usize>(d);
   if (!d.qCount && ringPut(d, skb)) return 0;
   if (d.qCount >= d.txqueuelen) {
     d.txDropped++;

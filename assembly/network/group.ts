@@ -1,0 +1,67 @@
+// Multicast groups an interface is a member of, both families: what IGMP and MLD report and what input accepts.
+import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
+import { Pool } from "../lib/pool";
+import { Timer } from "../core/timer";
+import { NetDevice, netDeviceByIndex } from "../link/net_device";
+
+@unmanaged @final export class Group {
+  next: usize;
+  addr0: u64; addr1: u64;
+  ifindex: u32;
+  /** Sockets and addresses that hold the membership. */
+  users: u32;
+  /** State-change reports still to send (robustness variable). */
+  changes: u8;
+  /** We were the last to report (RFC 2236 3: only then is a leave needed). */
+  reporter: u8;
+  /** A query is to be answered by the timer, not only a change. */
+  queried: u8;
+  t0: u64; t1: u64; t2: u64; t3: u64; t4: u64;
+
+  @inline get addr(): usize { return changetype<usize>(this) + offsetof<Group>("addr0"); }
+  @inline get timer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<Group>("t0")); }
+  @inline get device(): NetDevice { return netDeviceByIndex(this.ifindex)!; }
+}
+
+const MAX: u32 = 512;
+const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+
+export function groupInit(): void { POOL.init(offsetof<Group>(), MAX); }
+
+@inline function head(d: NetDevice, addr: usize): usize {
+  return changetype<usize>(d) + (addrIsV4(addr) ? offsetof<NetDevice>("mc4") : offsetof<NetDevice>("mc6"));
+}
+
+export function groupFind(d: NetDevice, addr: usize): Group | null {
+  let g = changetype<Group | null>(load<usize>(head(d, addr)));
+  while (g && !addrEqual(g.addr, addr)) g = changetype<Group | null>(g.next);
+  return g;
+}
+
+/** One more holder of the membership; `users` is 1 when it is new. Null when the table is full. `timerFn`: the protocol's. */
+export function groupHold(d: NetDevice, addr: usize, timerFn: u32): Group | null {
+  let g = groupFind(d, addr);
+  if (!g) {
+    const p = POOL.alloc();
+    if (!p) return null;
+    g = changetype<Group>(p);
+    addrCopy(g.addr, addr);
+    g.ifindex = d.ifindex;
+    g.timer.init(timerFn, p);
+    const h = head(d, addr);
+    g.next = load<usize>(h);
+    store<usize>(h, p);
+  }
+  g.users++;
+  return g;
+}
+
+/** Unlink and free a group without users. */
+export function groupFree(g: Group): void {
+  let link = head(g.device, g.addr);
+  while (load<usize>(link) != changetype<usize>(g)) link = load<usize>(link) + offsetof<Group>("next");
+  store<usize>(link, g.next);
+  g.timer.cancel();
+  POOL.release(changetype<usize>(g));
+}
+@inline export function groupNext(g: Group): Group | null { return changetype<Group | null>(g.next); }
