@@ -5,15 +5,10 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { nodeDir } from './node_headers.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dir = join(root, 'io-backends', 'native');
-
-/** The prefix whose include/node holds node_api.h. */
-export function nodeDir() {
-  const candidates = [process.env.npm_config_nodedir, dirname(dirname(process.execPath)), '/usr', '/usr/local'];
-  return candidates.find((d) => d && existsSync(join(d, 'include/node/node_api.h')));
-}
 
 function fail(message) {
   console.error(`nuse: ${message}`);

@@ -1,0 +1,37 @@
+// Where the parts of this installation are.
+import { accessSync, constants, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { CliError } from './fail.js';
+
+/** The package's folder: the nearest one above this file with a package.json. */
+export const PACKAGE_ROOT = (() => {
+  let d = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(d, 'package.json')) && d !== dirname(d)) d = dirname(d);
+  return d;
+})();
+
+const NATIVE_BUILD = join(PACKAGE_ROOT, 'io-backends/native/build/Release');
+export const CORE_WASM = join(PACKAGE_ROOT, 'build/core.wasm');
+export const ADDON = join(NATIVE_BUILD, 'nuse.node');
+export const NUSE_EXEC = join(NATIVE_BUILD, 'nuse-exec');
+
+/** The path of `program` in PATH or sbin, or null. */
+export function findProgram(program: string): string | null {
+  for (const dir of [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']) {
+    const p = join(dir || '.', program);
+    try {
+      accessSync(p, constants.X_OK);
+      return p;
+    } catch (e) {
+      if (!['ENOENT', 'EACCES', 'ENOTDIR'].includes((e as NodeJS.ErrnoException).code ?? '')) throw e;
+    }
+  }
+  return null;
+}
+
+/** Throws when a part that running needs was not built. */
+export function requireBuild(): void {
+  for (const f of [CORE_WASM, ADDON, NUSE_EXEC])
+    if (!existsSync(f)) throw new CliError(`${f} is missing`, 'run `npm run build` in the source folder');
+}
