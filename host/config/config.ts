@@ -3,7 +3,6 @@
 export const VIF_TYPES = ['TAP', 'RAW', 'PIPE'] as const;
 export type VifType = (typeof VIF_TYPES)[number];
 
-export const DEFAULT_MTU = 1500;
 export const DEFAULT_MEMORY_BYTES = 48 << 20;
 export const MIN_MEMORY_BYTES = 16 << 20;
 export const MAX_MEMORY_BYTES = 2 ** 32 - 65536;
@@ -36,8 +35,8 @@ export interface InterfaceConfig {
   dev: string;
   /** `xx:xx:xx:xx:xx:xx`; absent: a random locally administered address is chosen at start. */
   mac?: string;
-  /** Bytes of network layer packet. */
-  mtu: number;
+  /** Bytes of a network layer packet; absent: the host device's. */
+  mtu?: number;
   addresses: AddressConfig[];
   /** Take IPv6 addresses and routes from router advertisements (RFC 4862). */
   slaac: boolean;
@@ -94,11 +93,4 @@ export function emptyConfig(): StackConfig {
     interfaces: [], routes: [], neighbours: [], sysctl: {}, dns: { servers: [], search: [] },
     memory: DEFAULT_MEMORY_BYTES, sockets: DEFAULT_SOCKETS,
   };
-}
-
-/** A unicast, locally administered MAC address of six random bytes. */
-export function localMac(random: Uint8Array): string {
-  const b = Array.from(random.subarray(0, 6));
-  b[0] = (b[0] & 0xfc) | 2;
-  return b.map((x) => x.toString(16).padStart(2, '0')).join(':');
 }

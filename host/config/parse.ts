@@ -3,7 +3,7 @@ import { formatIp, isLoopback, isMulticast, isUnspecified, maskBits, networkOf, 
 import { readBlocks, type Block, type Entry } from './blocks.js';
 import { checkConfig, type Places } from './check.js';
 import {
-  DEFAULT_MTU, IPV6_MIN_MTU, MAX_MEMORY_BYTES, MAX_NAME_SERVERS, MAX_SOCKETS, MIN_MEMORY_BYTES, NAME_MAX, VIF_TYPES, emptyConfig,
+  IPV6_MIN_MTU, MAX_MEMORY_BYTES, MAX_NAME_SERVERS, MAX_SOCKETS, MIN_MEMORY_BYTES, NAME_MAX, VIF_TYPES, emptyConfig,
   type AddressConfig, type InterfaceConfig, type RouteConfig, type StackConfig, type VifType,
 } from './config.js';
 import { Problems } from './errors.js';
@@ -150,7 +150,7 @@ class Reader {
     const name = b.head.words[0] ?? '';
     if (b.head.words.length !== 1) return this.bad(b.head, b.head.words.length ? 'takes one name' : 'has no name', 'write `interface eth0`');
     if (!this.deviceName(b.head, name)) return;
-    const itf: InterfaceConfig = { name, type: 'RAW', dev: '', mtu: DEFAULT_MTU, addresses: [], slaac: false, offload: true };
+    const itf: InterfaceConfig = { name, type: 'RAW', dev: '', addresses: [], slaac: false, offload: true };
     this.place(itf, b.head);
     const found: { entry: Entry; address: Uint8Array; bits?: number }[] = [];
     let netmask: Entry | undefined, bits: number | undefined, dev: Entry | undefined;
@@ -165,7 +165,7 @@ class Reader {
         case 'gateway': this.defaultRoute(e, 4, itf); break;
         case 'gateway6': this.defaultRoute(e, 6, itf); break;
         case 'dev': if (this.deviceName(e, e.words[0])) { dev = e; itf.dev = e.words[0]; } break;
-        case 'mtu': itf.mtu = this.integer(e, 68, 65535) ?? itf.mtu; break;
+        case 'mtu': itf.mtu = this.integer(e, 68, 65535); break;
         case 'slaac': itf.slaac = this.flag(e); break;
         case 'offload': itf.offload = this.flag(e); break;
         default: this.neighbour(e, itf);
@@ -189,7 +189,7 @@ class Reader {
     if (!itf.dev) itf.dev = itf.type === 'TAP' ? `nuse-${itf.name}` : itf.type === 'RAW' ? itf.name : '';
     if (new TextEncoder().encode(itf.dev).length > NAME_MAX)
       this.bad(head, `the TAP's name \`${itf.dev}\` is longer than ${NAME_MAX} bytes`, 'add `dev NAME` with a shorter name');
-    if (itf.mtu < IPV6_MIN_MTU && (itf.slaac || itf.addresses.some((a) => a.address.includes(':'))))
+    if (itf.mtu !== undefined && itf.mtu < IPV6_MIN_MTU && (itf.slaac || itf.addresses.some((a) => a.address.includes(':'))))
       this.bad(head, `mtu ${itf.mtu} is too small for IPv6`, `write \`mtu ${IPV6_MIN_MTU}\` or more, or remove the IPv6 addresses`);
   }
 

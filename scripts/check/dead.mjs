@@ -8,8 +8,8 @@ const ENTRIES = [
   /\.config\.(ts|mjs)$/, /^test\/.*\.test\.ts$/, /^test\/assembly\//, /^bench\//, /^examples\//,
 ];
 
-/** Constants of a header's description: the file is the reference, whether or not all of them are used. */
-const isVocabulary = (path, name) => path.startsWith('assembly/wire/') && /^[A-Z][A-Z0-9_]*$/.test(name);
+/** Constants of a protocol or of Linux: the file is their reference, whether or not all of them are used. */
+const isVocabulary = (path, name) => path.startsWith('assembly/') && /^[A-Z][A-Z0-9_]*$/.test(name);
 
 /** `path:line: name` of each dead export, and how many exports were looked at. */
 export function checkDead(root) {
