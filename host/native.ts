@@ -1,0 +1,72 @@
+// The native addon (nuse.node) as TypeScript sees it. Only the threads, posix and cli parts of the host load it.
+// Results of the data path are counts or -errno; calls that open something throw an Error with `code`.
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { NativeVifs } from './vif.js';
+
+/** epoll_ctl operations and epoll events. */
+export const EPOLL_CTL_ADD = 1;
+export const EPOLL_CTL_DEL = 2;
+export const EPOLL_CTL_MOD = 3;
+export const EPOLLIN = 0x1;
+export const EPOLLPRI = 0x2;
+export const EPOLLOUT = 0x4;
+export const EPOLLERR = 0x8;
+export const EPOLLHUP = 0x10;
+export const EPOLLRDHUP = 0x2000;
+export const EPOLLET = 0x80000000 | 0;
+
+export interface Native extends NativeVifs {
+  /** Give the addon a core's whole linear memory, for use on this thread; a handle. */
+  attachMemory(bytes: Uint8Array): number;
+  /** Close the vifs and waiters over it first. */
+  detachMemory(memory: number): number;
+
+  /** Write HDR_NOW; the monotonic time in ns. */
+  clock(memory: number): number;
+  /** ns of slack the kernel may add to this thread's timers (50 000 unless set). */
+  timerSlack(ns: number): number;
+  eventfdCreate(): number;
+  /** Any thread may call it. */
+  eventfdSignal(fd: number): number;
+  /** The counter, reset; 0 when it was 0. */
+  eventfdDrain(fd: number): number;
+  closeFd(fd: number): number;
+
+  /** A waiter over a memory; `ready` receives pairs (id, events), at most 512. */
+  epollCreate(memory: number, ready: Uint32Array): number;
+  epollCtl(waiter: number, op: number, fd: number, events: number, id: number): number;
+  epollClose(waiter: number): number;
+  /**
+   * Sleep until an fd is ready, `until` (ns, Infinity = never) or HDR_DEADLINE, but at most `cap` ns, polling for the
+   * first `spin` µs. Writes HDR_NOW. Pairs in `ready`; 0 also after a signal.
+   */
+  wait(waiter: number, until: number, cap: number, spin: number): number;
+
+  /** Read into the first `pairs` (address, length) pairs at IOV: bytes, 0 at end of file. A socket never blocks; other fds must be O_NONBLOCK. */
+  readvInto(memory: number, fd: number, pairs: number): number;
+  writevFrom(memory: number, fd: number, pairs: number): number;
+  /** recv(2) and send(2) between a socket and memory; never blocks, no SIGPIPE. */
+  recvInto(memory: number, fd: number, address: number, length: number, flags: number): number;
+  sendFrom(memory: number, fd: number, address: number, length: number, flags: number): number;
+}
+
+/** The addon is missing: it was not built. */
+export class NativeMissing extends Error {
+  readonly code = 'ERR_NUSE_NATIVE_MISSING';
+}
+
+let loaded: Native | undefined;
+
+/** Load io-backends/native/build/Release/nuse.node of this package. Throws NativeMissing. */
+export function loadNative(): Native {
+  if (loaded) return loaded;
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, 'package.json')) && dir !== dirname(dir)) dir = dirname(dir);
+  const file = join(dir, 'io-backends/native/build/Release/nuse.node');
+  if (!existsSync(file)) throw new NativeMissing(`${file} is missing: run \`node scripts/native.mjs\` in ${dir}`);
+  loaded = createRequire(import.meta.url)(file) as Native;
+  return loaded;
+}

@@ -1,0 +1,18 @@
+{
+  "includes": ["binding_posix.gypi"],
+  "target_defaults": {
+    "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden"],
+    "defines": ["_GNU_SOURCE", "NAPI_VERSION=8"]
+  },
+  "targets": [
+    {
+      "target_name": "nuse",
+      "include_dirs": ["."],
+      "sources": [
+        "addon.c", "wait.c", "stream.c", "vif.c",
+        "../tap/tap.c", "../raw/raw.c", "../pipe/pipe.c", "../pipe/fifo.c",
+        "<@(posix_sources)"
+      ]
+    }
+  ]
+}

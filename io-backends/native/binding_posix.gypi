@@ -1,0 +1,5 @@
+{
+  "variables": {
+    "posix_sources": []
+  }
+}

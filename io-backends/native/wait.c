@@ -1,0 +1,217 @@
+/* Time and sleep: the monotonic clock, eventfds, and epoll with nanosecond deadlines taken from linear memory. */
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+#include "native.h"
+
+#define MAX_READY 512
+
+/** An epoll instance with the array that takes its results: pairs (id, events). */
+struct waiter {
+  int epfd;
+  struct nuse_mem *mem;
+  uint32_t *ready;
+  uint32_t room; /* pairs */
+  napi_ref keep;
+  bool no_pwait2;
+  struct epoll_event events[MAX_READY];
+};
+
+uint64_t clock_ns(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static uint64_t stamp(struct nuse_mem *m) {
+  uint64_t now = clock_ns();
+  st64(m->base + HDR + HDR_NOW, now);
+  return now;
+}
+
+/* clock(memory): write HDR_NOW; the time in ns, -1 for a bad handle. */
+static napi_value clock_stamp(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  napi_value r = NULL;
+  struct nuse_mem *m = args_i32(env, info, 1, a) ? nuse_mem_at(env, (uint32_t)a[0]) : NULL;
+  napi_create_double(env, m ? (double)stamp(m) : -1, &r);
+  return r;
+}
+
+/* eventfdCreate(): fd or -errno. */
+static napi_value eventfd_create(napi_env env, napi_callback_info info) {
+  (void)info;
+  int fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  return ret_i32(env, fd < 0 ? -errno : fd);
+}
+
+/* eventfdSignal(fd): 0 or -errno; a full counter is a success. */
+static napi_value eventfd_signal(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  uint64_t one = 1;
+  if (!args_i32(env, info, 1, a)) return ret_i32(env, -EINVAL);
+  return ret_i32(env, write(a[0], &one, sizeof one) < 0 && errno != EAGAIN ? -errno : 0);
+}
+
+/* eventfdDrain(fd): the counter (at most 2^31-1), now zero; 0 when it was zero; -errno. */
+static napi_value eventfd_drain(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  uint64_t n = 0;
+  if (!args_i32(env, info, 1, a)) return ret_i32(env, -EINVAL);
+  if (read(a[0], &n, sizeof n) < 0 && errno != EAGAIN) return ret_i32(env, -errno);
+  return ret_i32(env, n > INT_MAX ? INT_MAX : (int64_t)n);
+}
+
+/* closeFd(fd): 0 or -errno. */
+static napi_value close_fd(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  if (!args_i32(env, info, 1, a) || a[0] < 0) return ret_i32(env, -EINVAL);
+  return ret_i32(env, close(a[0]) < 0 ? -errno : 0);
+}
+
+/* timerSlack(ns): of the calling thread; 0 or -errno. */
+static napi_value timer_slack(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  if (!args_i32(env, info, 1, a) || a[0] < 1) return ret_i32(env, -EINVAL);
+  return ret_i32(env, prctl(PR_SET_TIMERSLACK, (unsigned long)a[0], 0, 0, 0) < 0 ? -errno : 0);
+}
+
+/* epollCreate(memory, ready: Uint32Array): waiter. */
+static napi_value epoll_open(napi_env env, napi_callback_info info) {
+  napi_value v[2], buffer;
+  size_t n = 2, len, offset;
+  napi_typedarray_type type;
+  void *data;
+  uint32_t handle;
+  if (napi_get_cb_info(env, info, &n, v, NULL, NULL) != napi_ok || n < 2 || napi_get_value_uint32(env, v[0], &handle) != napi_ok ||
+      napi_get_typedarray_info(env, v[1], &type, &len, &data, &buffer, &offset) != napi_ok || type != napi_uint32_array || len < 2)
+    return throw_errno(env, EINVAL, "epollCreate wants a memory and a Uint32Array");
+  struct nuse_mem *mem = nuse_mem_at(env, handle);
+  if (!mem) return throw_errno(env, EBADF, "epollCreate");
+  struct nuse_env *e = nuse_env_of(env);
+  uint32_t slot = 0;
+  while (slot < MAX_WAITERS && e->waiters[slot]) slot++;
+  if (slot == MAX_WAITERS) return throw_errno(env, EMFILE, "epollCreate: too many waiters");
+  struct waiter *w = calloc(1, sizeof *w);
+  if (!w) return throw_errno(env, ENOMEM, "epollCreate");
+  w->epfd = epoll_create1(EPOLL_CLOEXEC);
+  if (w->epfd < 0) {
+    int err = errno;
+    free(w);
+    return throw_errno(env, err, "epoll_create1");
+  }
+  if (napi_create_reference(env, v[1], 1, &w->keep) != napi_ok) {
+    close(w->epfd);
+    free(w);
+    return throw_errno(env, ENOMEM, "epollCreate");
+  }
+  w->mem = mem;
+  w->ready = data;
+  w->room = len / 2 < MAX_READY ? (uint32_t)(len / 2) : MAX_READY;
+  e->waiters[slot] = w;
+  return ret_i32(env, slot);
+}
+
+static struct waiter *waiter_at(napi_env env, uint32_t handle) {
+  return handle < MAX_WAITERS ? nuse_env_of(env)->waiters[handle] : NULL;
+}
+
+/* epollCtl(waiter, op, fd, events, id): 0 or -errno; op and events as in <sys/epoll.h>. */
+static napi_value epoll_change(napi_env env, napi_callback_info info) {
+  int32_t a[5];
+  if (!args_i32(env, info, 5, a)) return ret_i32(env, -EINVAL);
+  struct waiter *w = waiter_at(env, (uint32_t)a[0]);
+  if (!w || !w->mem->base) return ret_i32(env, -EBADF);
+  struct epoll_event ev = { .events = (uint32_t)a[3], .data = { .u32 = (uint32_t)a[4] } };
+  return ret_i32(env, epoll_ctl(w->epfd, a[1], a[2], &ev) < 0 ? -errno : 0);
+}
+
+static void waiter_free(struct waiter *w) {
+  close(w->epfd);
+  free(w);
+}
+
+/* epollClose(waiter): 0 or -errno. */
+static napi_value epoll_free(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  struct waiter *w = args_i32(env, info, 1, a) ? waiter_at(env, (uint32_t)a[0]) : NULL;
+  if (!w || !w->mem->base) return ret_i32(env, -EBADF);
+  napi_delete_reference(env, w->keep);
+  waiter_free(w);
+  nuse_env_of(env)->waiters[a[0]] = NULL;
+  return ret_i32(env, 0);
+}
+
+/* One system call; `ns` of sleep at most, rounded up where the kernel has only milliseconds. */
+static int sleep_once(struct waiter *w, uint64_t ns) {
+  if (!w->no_pwait2) {
+    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+    int n = epoll_pwait2(w->epfd, w->events, (int)w->room, &t, NULL);
+    if (n >= 0 || errno != ENOSYS) return n;
+    w->no_pwait2 = true;
+  }
+  uint64_t ms = (ns + 999999) / 1000000;
+  return epoll_wait(w->epfd, w->events, (int)w->room, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+/*
+ * wait(waiter, until, cap, spin): sleep until an fd is ready, or until the earlier of `until` (ns, absolute;
+ * Infinity = none) and HDR_DEADLINE, but at most `cap` ns, of which the first `spin` µs are spent polling. Writes
+ * HDR_NOW. The number of pairs in the ready array, 0 also after a signal, or -errno.
+ */
+static napi_value wait_ready(napi_env env, napi_callback_info info) {
+  napi_value v[4];
+  size_t argc = 4;
+  uint32_t handle;
+  double until, cap, spin;
+  if (napi_get_cb_info(env, info, &argc, v, NULL, NULL) != napi_ok || argc < 4 || napi_get_value_uint32(env, v[0], &handle) != napi_ok ||
+      napi_get_value_double(env, v[1], &until) != napi_ok || napi_get_value_double(env, v[2], &cap) != napi_ok ||
+      napi_get_value_double(env, v[3], &spin) != napi_ok || !(cap >= 0) || !(spin >= 0))
+    return ret_i32(env, -EINVAL);
+  struct waiter *w = waiter_at(env, handle);
+  if (!w || !w->mem->base) return ret_i32(env, -EBADF);
+  uint64_t now = clock_ns(), end = ld64(w->mem->base + HDR + HDR_DEADLINE);
+  if (until < 9e18 && (until <= 0 || (uint64_t)until < end)) end = until <= 0 ? 0 : (uint64_t)until;
+  uint64_t sleep = end > now ? end - now : 0;
+  if ((double)sleep > cap) sleep = (uint64_t)cap;
+  int n = 0;
+  if (spin > 0 && sleep > 0) {
+    uint64_t budget = spin < 1e6 ? (uint64_t)(spin * 1000) : 1000000000u;
+    if (budget > sleep) budget = sleep;
+    uint64_t stop = now + budget;
+    while ((n = sleep_once(w, 0)) == 0 && (now = clock_ns()) < stop) continue;
+    sleep -= budget;
+  }
+  if (n == 0) n = sleep_once(w, sleep);
+  if (n < 0 && errno == EINTR) n = 0;
+  int err = errno;
+  for (int i = 0; i < n; i++) {
+    w->ready[2 * i] = w->events[i].data.u32;
+    w->ready[2 * i + 1] = w->events[i].events;
+  }
+  stamp(w->mem);
+  return ret_i32(env, n < 0 ? -err : n);
+}
+
+void wait_cleanup(struct nuse_env *e) {
+  for (int i = 0; i < MAX_WAITERS; i++)
+    if (e->waiters[i]) waiter_free(e->waiters[i]);
+}
+
+void wait_exports(napi_env env, napi_value exports) {
+  export_fn(env, exports, "clock", clock_stamp);
+  export_fn(env, exports, "eventfdCreate", eventfd_create);
+  export_fn(env, exports, "eventfdSignal", eventfd_signal);
+  export_fn(env, exports, "eventfdDrain", eventfd_drain);
+  export_fn(env, exports, "closeFd", close_fd);
+  export_fn(env, exports, "timerSlack", timer_slack);
+  export_fn(env, exports, "epollCreate", epoll_open);
+  export_fn(env, exports, "epollCtl", epoll_change);
+  export_fn(env, exports, "epollClose", epoll_free);
+  export_fn(env, exports, "wait", wait_ready);
+}
