@@ -12,11 +12,11 @@ import { sysctlValues } from './sysctl.js';
 /** Files larger than this are refused. */
 export const MAX_FILE_BYTES = 1 << 20;
 
-const INTERFACE_KEYS = [
+export const INTERFACE_KEYS = [
   'address', 'netmask', 'macaddr', 'viftype', 'pipepath', 'address6', 'gateway', 'gateway6', 'dev', 'mtu', 'slaac', 'offload', 'neigh',
 ];
-const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
-const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
+export const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
+export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
 const REPEATABLE = new Set(['address', 'address6', 'neigh', 'dns', 'search', 'sysctl']);
 const SAMPLE_IP = { any: '192.0.2.1 or 2001:db8::1', 4: '192.0.2.1', 6: '2001:db8::1' };
 

@@ -3,7 +3,8 @@ import * as assert from 'uvu/assert';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ConfigError } from '../../host/config/errors.js';
-import { parseConfig } from '../../host/config/parse.js';
+import { GLOBAL_KEYS, INTERFACE_KEYS, ROUTE_KEYS, parseConfig } from '../../host/config/parse.js';
+import { SYSCTLS } from '../../host/config/sysctl.js';
 import { ROOT } from '../interop/lab.js';
 
 const test = suite('config: nuse.conf');
@@ -177,6 +178,13 @@ test('any bytes end in a configuration or a ConfigError, soon', () => {
     }
   }
   assert.throws(() => parseConfig('x\n'.repeat(600000), 'f'), /larger than/);
+});
+
+test('the documentation names every key and every setting, and the examples parse', () => {
+  const doc = readFileSync(join(ROOT, 'docs/configuration.md'), 'utf8');
+  for (const k of [...INTERFACE_KEYS, ...ROUTE_KEYS, ...GLOBAL_KEYS, ...Object.keys(SYSCTLS)]) assert.match(doc, new RegExp(`^\\| \`${k.replaceAll('.', '\\.')}\` \\|`, 'm'), k);
+  const c = parseConfig(readFileSync(join(ROOT, 'examples/dual-stack.conf'), 'utf8'), 'dual-stack.conf');
+  assert.equal(c.routes.map((r) => r.via), ['192.0.2.1', '2001:db8::1', '192.0.2.254']);
 });
 
 test.run();
