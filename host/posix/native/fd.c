@@ -1,0 +1,246 @@
+// Data descriptors: socket pairs, and bytes between them and linear memory.
+#define _GNU_SOURCE
+#include "posix.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <linux/unix_diag.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+/** Pieces of one transfer, as IOV_MAX of the ABI. */
+#define PIECES 512
+
+static napi_value result(napi_env env, int64_t rc) {
+  return posix_number(env, rc < 0 ? -errno : rc);
+}
+
+static double inode_of(int fd) {
+  struct stat st;
+  return fstat(fd, &st) ? -errno : (double)st.st_ino;
+}
+
+/** posixPair(type, out: Int32Array): out[0] for the program, out[1] ours (non-blocking); the inode of out[0], or -errno. */
+static napi_value fd_pair(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *out = posix_bytes(&c, 1, 0, 8);
+  if (!out) return posix_number(env, -EINVAL);
+  int type = posix_int(&c, 0), pair[2], one = 1;
+  if (socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair)) return posix_number(env, -errno);
+  // With credentials on every message an empty one is not mistaken for the end.
+  if (fcntl(pair[1], F_SETFL, O_NONBLOCK) || (type != SOCK_STREAM && setsockopt(pair[1], SOL_SOCKET, SO_PASSCRED, &one, sizeof one))) {
+    int error = errno;
+    close(pair[0]);
+    close(pair[1]);
+    return posix_number(env, -error);
+  }
+  memcpy(out, pair, sizeof pair);
+  return posix_number(env, inode_of(pair[0]));
+}
+
+/** Build an iovec from `count` pairs (u32 address, u32 length) at offset `at` of linear memory; 0 or -errno. */
+static int pieces(struct call *c, size_t memory, int64_t at, int64_t count, struct iovec *iov) {
+  if (count < 0 || count > PIECES) return -EINVAL;
+  uint8_t *list = posix_bytes(c, memory, at, count * 8);
+  if (!list) return -EFAULT;
+  for (int64_t i = 0; i < count; i++) {
+    uint32_t pair[2];
+    memcpy(pair, list + i * 8, sizeof pair);
+    iov[i].iov_base = posix_bytes(c, memory, pair[0], pair[1]);
+    iov[i].iov_len = pair[1];
+    if (!iov[i].iov_base) return -EFAULT;
+  }
+  return 0;
+}
+
+/** posixReadv(fd, memory, at, count, limit): bytes read into the pieces listed at `at`, at most limit; 0 at the end, -errno. */
+static napi_value fd_readv(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct iovec iov[PIECES];
+  int64_t count = posix_int(&c, 3), limit = posix_int(&c, 4), room = 0, used = 0;
+  int rc = pieces(&c, 1, posix_int(&c, 2), count, iov);
+  if (rc < 0) return posix_number(env, rc);
+  while (used < count && room < limit) {
+    if ((int64_t)iov[used].iov_len > limit - room) iov[used].iov_len = limit - room;
+    room += iov[used++].iov_len;
+  }
+  struct msghdr msg = {.msg_iov = iov, .msg_iovlen = used};
+  return result(env, recvmsg(posix_int(&c, 0), &msg, MSG_DONTWAIT));
+}
+
+/** posixWritev(fd, memory, at, count): bytes written from the pieces listed at `at`, or -errno. */
+static napi_value fd_writev(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct iovec iov[PIECES];
+  int64_t count = posix_int(&c, 3);
+  int rc = pieces(&c, 1, posix_int(&c, 2), count, iov);
+  if (rc < 0) return posix_number(env, rc);
+  struct msghdr msg = {.msg_iov = iov, .msg_iovlen = count};
+  return result(env, sendmsg(posix_int(&c, 0), &msg, MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/** posixReceive(fd, memory, offset, room, flags): bytes, or -errno. Never blocks. */
+static napi_value fd_receive(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t room = posix_int(&c, 3);
+  uint8_t *dst = posix_bytes(&c, 1, posix_int(&c, 2), room);
+  if (!dst) return posix_number(env, -EFAULT);
+  return result(env, recv(posix_int(&c, 0), dst, room, posix_int(&c, 4) | MSG_DONTWAIT));
+}
+
+/** posixReceiveMessage(fd, memory, offset, room): length of the message taken, -EPIPE when the program has closed its end, -errno. */
+static napi_value fd_receive_message(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t room = posix_int(&c, 3);
+  uint8_t *dst = posix_bytes(&c, 1, posix_int(&c, 2), room);
+  if (!dst) return posix_number(env, -EFAULT);
+  char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+  struct iovec iov = {dst, room};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t n = recvmsg(posix_int(&c, 0), &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+  if (n < 0) return posix_number(env, -errno);
+  int real = 0;
+  for (struct cmsghdr *m = CMSG_FIRSTHDR(&msg); m; m = CMSG_NXTHDR(&msg, m)) {
+    if (m->cmsg_level != SOL_SOCKET) continue;
+    if (m->cmsg_type == SCM_CREDENTIALS) real = 1;
+    if (m->cmsg_type == SCM_RIGHTS) {
+      // Nobody asked for descriptors: do not keep what a program pushes over.
+      for (size_t at = 0; at + sizeof(int) <= m->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+        int fd;
+        memcpy(&fd, CMSG_DATA(m) + at, sizeof fd);
+        close(fd);
+      }
+    }
+  }
+  return posix_number(env, n == 0 && !real ? -EPIPE : n);
+}
+
+/** posixSend(fd, memory, offset, length, flags): bytes, or -errno. Never blocks, never signals. */
+static napi_value fd_send(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t len = posix_int(&c, 3);
+  uint8_t *src = posix_bytes(&c, 1, posix_int(&c, 2), len);
+  if (!src) return posix_number(env, -EFAULT);
+  return result(env, send(posix_int(&c, 0), src, len, posix_int(&c, 4) | MSG_DONTWAIT | MSG_NOSIGNAL));
+}
+
+/** posixQueued(fd, command): the int an ioctl (FIONREAD, SIOCOUTQ, SIOCATMARK) stores, or -errno. */
+static napi_value fd_queued(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int value = 0;
+  int rc = ioctl(posix_int(&c, 0), posix_int(&c, 1), &value);
+  return result(env, rc < 0 ? rc : value);
+}
+
+/** posixPoll(fd, events): what is ready now, or -errno. */
+static napi_value fd_poll(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct pollfd p = {posix_int(&c, 0), posix_int(&c, 1), 0};
+  int rc = poll(&p, 1, 0);
+  return result(env, rc < 0 ? rc : p.revents);
+}
+
+/** posixSetInt(fd, option, value): an int option of SOL_SOCKET. */
+static napi_value fd_set_int(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int value = posix_int(&c, 2);
+  return result(env, setsockopt(posix_int(&c, 0), SOL_SOCKET, posix_int(&c, 1), &value, sizeof value));
+}
+
+/** posixSetTimeout(fd, option, microseconds): SO_RCVTIMEO or SO_SNDTIMEO; 0 = for ever. */
+static napi_value fd_set_timeout(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t us = posix_int(&c, 2);
+  struct timeval tv = {us / 1000000, us % 1000000};
+  return result(env, setsockopt(posix_int(&c, 0), SOL_SOCKET, posix_int(&c, 1), &tv, sizeof tv));
+}
+
+/** posixFill(fd): write single bytes until the socket is full; their number (at most 65536). */
+static napi_value fd_fill(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int fd = posix_int(&c, 0), n = 0;
+  while (n < 65536 && send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) n++;
+  return posix_number(env, n);
+}
+
+static napi_value fd_nonblock(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  return result(env, fcntl(posix_int(&c, 0), F_SETFL, O_NONBLOCK));
+}
+
+static napi_value fd_shutdown(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  return result(env, shutdown(posix_int(&c, 0), posix_int(&c, 1)));
+}
+
+static napi_value fd_close(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  return result(env, close(posix_int(&c, 0)));
+}
+
+/** posixOwnInode(fd): the inode behind one of our descriptors. */
+static napi_value fd_inode(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  return posix_number(env, inode_of(posix_int(&c, 0)));
+}
+
+/** posixReceiveFd(unix socket, milliseconds): a descriptor sent over it (SCM_RIGHTS); -EPIPE when the sender has gone, -ETIMEDOUT. */
+static napi_value fd_receive_fd(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int sock = posix_int(&c, 0), rc;
+  struct pollfd p = {sock, POLLIN, 0};
+  while ((rc = poll(&p, 1, posix_int(&c, 1))) < 0 && errno == EINTR);
+  if (rc <= 0) return posix_number(env, rc < 0 ? -errno : -ETIMEDOUT);
+  char byte, control[CMSG_SPACE(sizeof(int))];
+  struct iovec iov = {&byte, 1};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
+  if (n < 0) return posix_number(env, -errno);
+  struct cmsghdr *m = n ? CMSG_FIRSTHDR(&msg) : NULL;
+  if (!m || m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS) return posix_number(env, -EPIPE);
+  int fd;
+  memcpy(&fd, CMSG_DATA(m), sizeof fd);
+  return posix_number(env, fd);
+}
+
+/** posixUnixAlive(inode): 1 while some process holds the unix socket with this inode, 0, or -errno (no unix_diag). */
+static napi_value fd_unix_alive(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  if (diag < 0) return posix_number(env, -errno);
+  struct {
+    struct nlmsghdr h;
+    struct unix_diag_req r;
+  } request = {
+      .h = {.nlmsg_len = sizeof request, .nlmsg_type = SOCK_DIAG_BY_FAMILY, .nlmsg_flags = NLM_F_REQUEST},
+      .r = {.sdiag_family = AF_UNIX, .udiag_states = -1u, .udiag_ino = posix_int(&c, 0), .udiag_cookie = {-1u, -1u}},
+  };
+  union {
+    struct nlmsghdr h;
+    char bytes[1024];
+  } answer;
+  ssize_t n = send(diag, &request, sizeof request, 0);
+  if (n > 0) n = recv(diag, &answer, sizeof answer, MSG_DONTWAIT);
+  int rc = n < (ssize_t)sizeof answer.h ? -EIO : 1;
+  if (rc == 1 && answer.h.nlmsg_type == NLMSG_ERROR) {
+    rc = ((struct nlmsgerr *)NLMSG_DATA(&answer.h))->error;
+    if (rc == -ENOENT) rc = 0;
+  }
+  close(diag);
+  return posix_number(env, rc);
+}
+
+const struct posix_function POSIX_FD[] = {
+    {"posixPair", fd_pair}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
+    {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
+    {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixNonblock", fd_nonblock},
+    {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFd", fd_receive_fd},
+    {"posixUnixAlive", fd_unix_alive}, {NULL, NULL},
+};

@@ -1,0 +1,103 @@
+// Seccomp user notification (seccomp_unotify(2)): receive a call, answer it, give it a descriptor.
+#define _GNU_SOURCE
+#include "posix.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/seccomp.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#define RECORD ((int64_t)sizeof(struct seccomp_notif))
+
+static napi_value result(napi_env env, int rc) {
+  return posix_number(env, rc < 0 ? -errno : rc);
+}
+
+/** posixNotifyReceive(fd, record: 80 bytes): 0; -EAGAIN when no call waits, -EPIPE when every program has gone. */
+static napi_value notify_receive(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int fd = posix_int(&c, 0);
+  uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
+  if (!record) return posix_number(env, -EINVAL);
+  struct pollfd p = {fd, POLLIN, 0};
+  if (poll(&p, 1, 0) < 0) return posix_number(env, -errno);
+  if (!(p.revents & POLLIN)) return posix_number(env, p.revents & POLLHUP ? -EPIPE : -EAGAIN);
+  struct seccomp_notif n;
+  memset(&n, 0, sizeof n);
+  if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) return posix_number(env, errno == ENOENT ? -EAGAIN : -errno);
+  guardian_call_begin(fd, n.id);
+  memcpy(record, &n, sizeof n);
+  return posix_number(env, 0);
+}
+
+static uint64_t id_of(const uint8_t *record) {
+  uint64_t id;
+  memcpy(&id, record, sizeof id);
+  return id;
+}
+
+/** posixNotifyAnswer(fd, record, value, errno, flags): 0, or -ENOENT when the call was interrupted. flags 1 = let the kernel do it. */
+static napi_value notify_answer(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
+  if (!record) return posix_number(env, -EINVAL);
+  struct seccomp_notif_resp r = {
+      .id = id_of(record),
+      .val = posix_int(&c, 2),
+      .error = -(int)posix_int(&c, 3),
+      .flags = posix_int(&c, 4),
+  };
+  int rc = ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_SEND, &r);
+  int saved = errno;
+  guardian_call_end(r.id);
+  errno = saved;
+  return result(env, rc);
+}
+
+/** posixNotifyGiveFd(fd, record, own fd, close-on-exec): the call returns a copy of the descriptor; its number there, or -errno (nothing given). */
+static napi_value notify_give_fd(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
+  if (!record) return posix_number(env, -EINVAL);
+  struct seccomp_notif_addfd a = {
+      .id = id_of(record),
+      .flags = SECCOMP_ADDFD_FLAG_SEND,
+      .srcfd = posix_int(&c, 2),
+      .newfd_flags = posix_int(&c, 3) ? O_CLOEXEC : 0,
+  };
+  int rc = ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ADDFD, &a);
+  int saved = errno;
+  if (rc >= 0 || saved == ENOENT) guardian_call_end(a.id);
+  errno = saved;
+  return result(env, rc);
+}
+
+/** posixNotifyReplaceFd(fd, record, own fd, number there, close-on-exec): put a descriptor in the place of another; the call stays open. */
+static napi_value notify_replace_fd(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
+  if (!record) return posix_number(env, -EINVAL);
+  struct seccomp_notif_addfd a = {
+      .id = id_of(record),
+      .flags = SECCOMP_ADDFD_FLAG_SETFD,
+      .srcfd = posix_int(&c, 2),
+      .newfd = posix_int(&c, 3),
+      .newfd_flags = posix_int(&c, 4) ? O_CLOEXEC : 0,
+  };
+  return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ADDFD, &a));
+}
+
+/** posixNotifyValid(fd, record): 0 while the call still waits; -ENOENT: what was read from its task may be another's. */
+static napi_value notify_valid(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
+  if (!record) return posix_number(env, -EINVAL);
+  uint64_t id = id_of(record);
+  return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ID_VALID, &id));
+}
+
+const struct posix_function POSIX_NOTIFY[] = {
+    {"posixNotifyReceive", notify_receive}, {"posixNotifyAnswer", notify_answer}, {"posixNotifyGiveFd", notify_give_fd},
+    {"posixNotifyReplaceFd", notify_replace_fd}, {"posixNotifyValid", notify_valid}, {NULL, NULL},
+};

@@ -1,0 +1,46 @@
+// The native side of the POSIX glue: shared by the files of this folder.
+//
+// Calling convention of every function given to JavaScript: numbers and typed arrays only; the result is a number,
+// -errno when it fails. 64-bit ids stay inside typed arrays; user addresses and inode numbers are exact doubles.
+#ifndef NUSE_POSIX_H
+#define NUSE_POSIX_H
+
+#define NAPI_VERSION 8
+#include <node_api.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/** Most arguments of one native function. */
+#define POSIX_ARGS 8
+
+/** The arguments of one call; those missing read as 0. */
+struct call {
+  napi_env env;
+  napi_value argv[POSIX_ARGS];
+  size_t argc;
+};
+
+struct call posix_call(napi_env env, napi_callback_info info);
+/** Argument i as a number (0 when it is none), truncated. */
+int64_t posix_int(struct call *c, size_t i);
+/** Bytes [off, off + len) of typed array argument i, or NULL when they are not inside it. */
+uint8_t *posix_bytes(struct call *c, size_t i, int64_t off, int64_t len);
+napi_value posix_number(napi_env env, double value);
+
+struct posix_function {
+  const char *name;
+  napi_callback callback;
+};
+extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POSIX_GUARDIAN[];
+
+/** Add every function of this folder to the addon's exports. */
+napi_value posix_register(napi_env env, napi_value exports);
+
+/** Open descriptor `fd` of thread `tid` here (close-on-exec); -errno. */
+int posix_task_fd(int tid, int fd);
+
+// What the guardian must finish when the runtime is killed (guardian.c).
+void guardian_call_begin(int notify, uint64_t id);
+void guardian_call_end(uint64_t id);
+
+#endif
