@@ -5,7 +5,9 @@
 #ifndef NUSE_POSIX_H
 #define NUSE_POSIX_H
 
+#ifndef NAPI_VERSION
 #define NAPI_VERSION 8
+#endif
 #include <node_api.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -34,7 +36,7 @@ struct posix_function {
 extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POSIX_GUARDIAN[];
 
 /** Add every function of this folder to the addon's exports. */
-napi_value posix_register(napi_env env, napi_value exports);
+void posix_exports(napi_env env, napi_value exports);
 
 /** Open descriptor `fd` of thread `tid` here (close-on-exec); -errno. */
 int posix_task_fd(int tid, int fd);

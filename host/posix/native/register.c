@@ -33,14 +33,13 @@ napi_value posix_number(napi_env env, double value) {
   return v;
 }
 
-napi_value posix_register(napi_env env, napi_value exports) {
+void posix_exports(napi_env env, napi_value exports) {
   const struct posix_function *const groups[] = {POSIX_NOTIFY, POSIX_TASK, POSIX_FD, POSIX_GUARDIAN};
   for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
     for (const struct posix_function *f = groups[g]; f->name; f++) {
       napi_value fn;
-      if (napi_create_function(env, f->name, NAPI_AUTO_LENGTH, f->callback, NULL, &fn) != napi_ok) return NULL;
-      if (napi_set_named_property(env, exports, f->name, fn) != napi_ok) return NULL;
+      if (napi_create_function(env, f->name, NAPI_AUTO_LENGTH, f->callback, NULL, &fn) != napi_ok) return;
+      if (napi_set_named_property(env, exports, f->name, fn) != napi_ok) return;
     }
   }
-  return exports;
 }

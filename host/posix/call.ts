@@ -1,0 +1,78 @@
+// One notified system call: the record of the kernel, the task's memory, and the answer.
+import type { PosixNative } from './native.js';
+import { EFAULT, EINVAL } from './linux.js';
+
+/** sizeof(struct seccomp_notif). */
+const RECORD_SIZE = 80;
+const PID = 8, NR = 16, ARGS = 32;
+const CONTINUE = 1;
+/** Largest socket address, sizeof(struct sockaddr_storage). */
+export const ADDRESS_MAX = 128;
+
+export class Call {
+  readonly record = new Uint8Array(RECORD_SIZE);
+  private readonly view = new DataView(this.record.buffer);
+  /** True from the moment an answer was tried. */
+  answered = false;
+
+  constructor(private readonly native: PosixNative, readonly notify: number) {}
+
+  /** System call number. */
+  get nr(): number { return this.view.getInt32(NR, true); }
+  /** The calling thread. */
+  get tid(): number { return this.view.getUint32(PID, true); }
+  /** Argument i as an int. */
+  int(i: number): number { return this.view.getInt32(ARGS + 8 * i, true); }
+  /** Argument i as an unsigned int. */
+  uint(i: number): number { return this.view.getUint32(ARGS + 8 * i, true); }
+  /** Argument i as a pointer or size; what is above 2^53 is no valid one and stays invalid. */
+  long(i: number): number { return this.view.getUint32(ARGS + 8 * i, true) + this.view.getUint32(ARGS + 8 * i + 4, true) * 4294967296; }
+
+  /** The task's bytes into `memory`; length or -EFAULT. */
+  read(address: number, memory: Uint8Array, offset: number, length: number): number {
+    return this.native.posixRead(this.tid, address, memory, offset, length);
+  }
+  write(address: number, memory: Uint8Array, offset: number, length: number): number {
+    return this.native.posixWrite(this.tid, address, memory, offset, length);
+  }
+  /** Nobody else's memory was read or will be written: the call is still waiting. */
+  valid(): boolean {
+    return this.native.posixNotifyValid(this.notify, this.record) === 0;
+  }
+  /** Return `value`, or fail with -value when negative. False: the call had been interrupted, nothing reached the program. */
+  answer(value: number): boolean {
+    this.answered = true;
+    return this.native.posixNotifyAnswer(this.notify, this.record, value < 0 ? 0 : value, value < 0 ? -value : 0, 0) === 0;
+  }
+  /** Let the kernel execute the call itself. */
+  pass(): void {
+    this.answered = true;
+    this.native.posixNotifyAnswer(this.notify, this.record, 0, 0, CONTINUE);
+  }
+  /** Return a copy of `fd`; its number there, or -errno (nothing given, the call may still wait). */
+  giveFd(fd: number, cloexec: boolean): number {
+    const number = this.native.posixNotifyGiveFd(this.notify, this.record, fd, cloexec ? 1 : 0);
+    if (number >= 0) this.answered = true;
+    return number;
+  }
+  /** The socket address (argument i, length in argument i + 1) to memory at `at` (ADDRESS_MAX bytes of room); its length or -errno. */
+  readAddress(i: number, memory: Uint8Array, at: number): number {
+    const length = this.int(i + 1);
+    if (length < 0 || length > ADDRESS_MAX) return -EINVAL;
+    return this.read(this.long(i), memory, at, length);
+  }
+  /** Store an address for (sockaddr *, socklen_t *) results: cut to the room, with its full length; 0 or -errno. */
+  writeAddress(address: number, lengthAddress: number, memory: Uint8Array, at: number, length: number): number {
+    if (!address) return 0;
+    const four = new DataView(SCRATCH.buffer);
+    if (this.read(lengthAddress, SCRATCH, 0, 4) < 0) return -EFAULT;
+    const room = four.getInt32(0, true);
+    if (room < 0) return -EINVAL;
+    if (this.write(address, memory, at, Math.min(room, length)) < 0) return -EFAULT;
+    four.setInt32(0, length, true);
+    return this.write(lengthAddress, SCRATCH, 0, 4) < 0 ? -EFAULT : 0;
+  }
+}
+
+/** Small values on their way to or from a task. */
+export const SCRATCH = new Uint8Array(64);

@@ -1,0 +1,48 @@
+// The native functions of the glue (host/posix/native/*.c) as TypeScript sees them. Every result is a number, -errno
+// when the call failed. `record` is a struct seccomp_notif (80 bytes, see call.ts); `memory` any typed array.
+
+export interface PosixNative {
+  /** Next waiting call into the record: 0; -EAGAIN none, -EPIPE every program has gone. */
+  posixNotifyReceive(notify: number, record: Uint8Array): number;
+  /** flags 1: the kernel goes on with the call. -ENOENT: it was interrupted, the answer did not arrive. */
+  posixNotifyAnswer(notify: number, record: Uint8Array, value: number, errno: number, flags: number): number;
+  /** Answer with a copy of one of our descriptors: its number there. */
+  posixNotifyGiveFd(notify: number, record: Uint8Array, fd: number, cloexec: number): number;
+  /** Put a copy of `fd` in the place of the task's `there`; the call still waits. */
+  posixNotifyReplaceFd(notify: number, record: Uint8Array, fd: number, there: number, cloexec: number): number;
+  posixNotifyValid(notify: number, record: Uint8Array): number;
+  posixRead(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
+  posixWrite(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
+  /** Bytes of the task's iovec into memory; -EMSGSIZE when more than room. */
+  posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
+  /** Bytes of memory into the task's iovec, as many as fit. */
+  posixScatter(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, length: number): number;
+  /** Inode of the socket behind a task's descriptor; 0 = not a socket. */
+  posixInode(tid: number, fd: number): number;
+  posixTaskFd(tid: number, fd: number): number;
+  posixTaskNonblock(tid: number, fd: number): number;
+  /** out = [the program's end, ours]; inode of the program's end. */
+  posixPair(type: number, out: Int32Array): number;
+  /** Transfers between a descriptor and the (address, length) pairs at `at`. */
+  posixReadv(fd: number, memory: Uint8Array, at: number, count: number, limit: number): number;
+  posixWritev(fd: number, memory: Uint8Array, at: number, count: number): number;
+  posixReceive(fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
+  /** One message (its real length, also when longer than room); -EPIPE when the program has closed its end. */
+  posixReceiveMessage(fd: number, memory: Uint8Array, offset: number, room: number): number;
+  posixSend(fd: number, memory: Uint8Array, offset: number, length: number, flags: number): number;
+  posixQueued(fd: number, command: number): number;
+  posixPoll(fd: number, events: number): number;
+  posixSetInt(fd: number, option: number, value: number): number;
+  posixSetTimeout(fd: number, option: number, microseconds: number): number;
+  posixFill(fd: number): number;
+  posixNonblock(fd: number): number;
+  posixShutdown(fd: number, how: number): number;
+  posixClose(fd: number): number;
+  posixOwnInode(fd: number): number;
+  posixReceiveFd(socket: number, milliseconds: number): number;
+  /** 1 while some process holds the unix socket with this inode, 0 when none does. */
+  posixUnixAlive(inode: number): number;
+  posixGuardianStart(): number;
+  posixGuard(data: number, tid: number, fd: number, inode: number): number;
+  posixFindEnd(tid: number, fd: number, inode: number): number;
+}

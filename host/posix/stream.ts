@@ -1,0 +1,372 @@
+// A stream socket: before it is connected, while it listens, and connected.
+//
+// The program's end is one half of a unix stream pair. Until the connection stands it is kept full of junk bytes, so that
+// it is neither readable nor writable; a listener's end holds a byte while a connection waits to be accepted.
+// Differences that remain: an unconnected socket polls nothing (not OUT|HUP), reads EAGAIN (ENOTCONN), writes EAGAIN (EPIPE);
+// SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
+import { Poll } from '../abi/constants.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './linux.js';
+import {
+  EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE, ENOTCONN, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN,
+  SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET,
+} from './linux.js';
+import { SCRATCH, type Call } from './call.js';
+import { Flow, pumpIn, pumpOut } from './pump.js';
+import { PosixSocket } from './socket.js';
+import type { Supervisor } from './supervisor.js';
+
+const enum State { FRESH, CONNECTING, CONNECTED, LISTENING, DEAD }
+
+/** Readiness bytes of a listener not yet taken back: one per arrival (each is an edge for EPOLLET), at most this many. */
+const TOKENS_MAX = 16;
+/** Size of the pair's buffers when the program asks for nothing, as net.core.wmem_default. */
+const BUFFER = 212992;
+/** Interval at which a stream write with an address looks for room, µs. */
+const RETRY_US = 5000;
+
+export class StreamSocket extends PosixSocket {
+  private state = State.FRESH;
+  /** The last connect() was answered EINPROGRESS: a failure shows on the descriptor. */
+  private announced = false;
+  private tokens = 0;
+  /** Accepted from the core, but the accept() that took them was interrupted. */
+  private returned: number[] = [];
+  private sendBuffer = 0;
+  private receiveBuffer = 0;
+  // of the pumps
+  readable = false;
+  writable = false;
+  urgent = false;
+  /** Bytes at the end of the program's stream that are ours: left unread they turn our close into a reset. */
+  planted = 0;
+  outEnded = false;
+  inEnded = false;
+  /** SO_LINGER with time 0. */
+  private abortive = false;
+
+  constructor(sup: Supervisor, handle: number, inode: number, family: number) {
+    super(sup, handle, inode, family, SOCK_STREAM);
+  }
+
+  /** Make the program's end look unconnected. */
+  prepare(end: number): void {
+    const { native } = this.sup;
+    native.posixSetInt(end, SO_SNDBUF, 1);
+    native.posixSetTimeout(end, SO_SNDTIMEO, 1);
+    native.posixSetTimeout(end, SO_RCVTIMEO, 1);
+    native.posixFill(end);
+  }
+
+  onData(events: number): void {
+    if (this.state === State.CONNECTED) {
+      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.readable = true;
+      if (events & EPOLLOUT) this.writable = true;
+      if (events & EPOLLPRI) this.urgent = true;
+      if (events & EPOLLHUP && (this.abortive || this.outEnded) && this.abandoned(events)) this.free();
+      else this.pump();
+    } else if (this.abandoned(events)) this.free();
+  }
+  onCore(mask: number): void {
+    if (this.state === State.CONNECTED) this.pump();
+    else if (this.state === State.CONNECTING) this.connectProgress();
+    else if (this.state === State.LISTENING) this.arrivals(mask);
+  }
+  isAbandoned(events: number): boolean {
+    return this.abandoned(events);
+  }
+  /** Move what can be moved. */
+  pump(): void {
+    if (this.closed || this.fd < 0) return;
+    const incoming = pumpIn(this);
+    const outgoing = pumpOut(this);
+    if (outgoing === Flow.CLOSED) this.free();
+    else if (outgoing === Flow.ABORTED) this.abort();
+    else if (incoming === Flow.BROKEN) this.break();
+    else if (incoming === Flow.MORE || outgoing === Flow.MORE) this.sup.again(this);
+  }
+  /** Close with a reset (SO_LINGER 0). */
+  private abort(): void {
+    this.sup.setOption(this.handle, SOL_SOCKET, SO_LINGER, [1, 0]);
+    this.free();
+  }
+  /** The connection is gone: the program reads what it was sent and then ECONNRESET. */
+  private break(): void {
+    const { native } = this.sup;
+    if (native.posixQueued(this.fd, FIONREAD) <= 0) this.withEnd((end) => native.posixSend(end, SCRATCH, 0, 1, 0));
+    this.die();
+  }
+  /** No data descriptor any more; the core's socket stays for SO_ERROR and the like until the program closes. */
+  private die(): void {
+    this.state = State.DEAD;
+    this.unwatch();
+    this.sup.sweepLater(this);
+  }
+
+  // ---- connect ----
+  connect(call: Call): void {
+    if (this.state === State.DEAD && !this.reopen(call)) return;
+    if (this.state === State.CONNECTING) {
+      this.awaitConnection(call, -EALREADY);
+      return;
+    }
+    const r = this.sup.coreConnect(this.handle, call);
+    if (this.state === State.CONNECTED || (r < 0 && r !== -EINPROGRESS)) {
+      call.answer(r);
+      return;
+    }
+    if (r === 0) {
+      this.established();
+      call.answer(0);
+      return;
+    }
+    this.state = State.CONNECTING;
+    this.announced = false;
+    this.awaitConnection(call, -EINPROGRESS);
+  }
+  private awaitConnection(call: Call, immediate: number): void {
+    if (this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1) {
+      this.announced = true;
+      call.answer(immediate);
+      return;
+    }
+    this.hold('writers', call, this.sendTimeout, -EINPROGRESS, () => {
+      if (this.state === State.CONNECTING) return false;
+      if (this.state === State.CONNECTED) call.answer(0);
+      else call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
+      return true;
+    });
+  }
+  private connectProgress(): void {
+    const ready = this.sup.core.sys_poll(this.handle);
+    if (ready & (Poll.ERR | Poll.HUP)) {
+      const told = this.writers.length > 0;
+      this.state = State.FRESH;
+      this.retry('writers');
+      // Nobody waits for the result: it must show on the descriptor. The junk still unread makes it an error there.
+      if (!told && this.announced) this.die();
+    } else if (ready & Poll.OUT) {
+      this.established();
+      this.retry('writers');
+    }
+  }
+  /** The connection stands: the program's end becomes an ordinary pair. Buffers first, then the junk (one edge, not two). */
+  private established(): void {
+    const { native } = this.sup;
+    this.withEnd((end) => {
+      this.applyTimeouts(end);
+      native.posixSetInt(end, SO_SNDBUF, this.sendBuffer || BUFFER);
+    });
+    while (native.posixReceive(this.fd, this.sup.mem.u8, this.sup.data, 4096, 0) > 0);
+    this.transfer();
+  }
+  /** Start moving data. */
+  transfer(): void {
+    if (this.receiveBuffer) this.sup.native.posixSetInt(this.fd, SO_SNDBUF, this.receiveBuffer);
+    this.state = State.CONNECTED;
+    this.readable = true;
+    this.writable = true;
+    this.pump();
+  }
+  /** After a connection has failed on the descriptor, connect() starts afresh: a new pair in the place of the old. */
+  private reopen(call: Call): boolean {
+    const { native } = this.sup;
+    const inode = this.sup.makePair(SOCK_STREAM);
+    if (inode < 0) {
+      call.answer(inode);
+      return false;
+    }
+    const [end, own] = this.sup.pair;
+    if (native.posixTaskNonblock(call.tid, call.int(0)) === 1) native.posixNonblock(end);
+    this.prepare(end);
+    const placed = native.posixNotifyReplaceFd(call.notify, call.record, end, call.int(0), 0);
+    native.posixClose(end);
+    if (placed < 0) {
+      native.posixClose(own);
+      call.answer(placed);
+      return false;
+    }
+    this.sup.renumber(this, inode);
+    this.state = State.FRESH;
+    this.hangupIsAmbiguous = this.outEnded = this.inEnded = false;
+    this.planted = 0;
+    this.watch(own);
+    this.seen(call.tid, call.int(0));
+    return true;
+  }
+
+  // ---- listen, accept ----
+  listen(call: Call): void {
+    const r = this.sup.core.sys_listen(this.handle, call.int(1));
+    if (r === 0 && this.state === State.FRESH) this.state = State.LISTENING;
+    call.answer(r);
+  }
+  accept(call: Call, flags: number): void {
+    if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
+      call.answer(-EINVAL);
+      return;
+    }
+    if (this.tryAccept(call, flags)) return;
+    if (this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
+    else this.hold('readers', call, this.receiveTimeout, -EAGAIN, () => !call.valid() || this.tryAccept(call, flags));
+  }
+  /** True when the call was answered. */
+  private tryAccept(call: Call, flags: number): boolean {
+    const { core, native } = this.sup;
+    const handle = this.returned.shift() ?? core.sys_accept(this.handle);
+    if (handle < 0) {
+      this.updateTokens();
+      if (handle === -EAGAIN) return false;
+      call.answer(handle);
+      return true;
+    }
+    const inode = this.sup.makePair(SOCK_STREAM);
+    if (inode < 0) {
+      core.sys_close(handle);
+      call.answer(inode);
+      return true;
+    }
+    const [end, own] = this.sup.pair;
+    const child = new StreamSocket(this.sup, handle, inode, this.family);
+    child.receiveTimeout = this.receiveTimeout;
+    child.sendTimeout = this.sendTimeout;
+    child.sendBuffer = this.sendBuffer;
+    child.receiveBuffer = this.receiveBuffer;
+    if (flags & SOCK_NONBLOCK) native.posixNonblock(end);
+    if (this.sendBuffer) native.posixSetInt(end, SO_SNDBUF, this.sendBuffer);
+    if (this.receiveTimeout || this.sendTimeout) child.applyTimeouts(end);
+    child.watch(own);
+    this.sup.add(child);
+    const named = this.sup.answerName(call, core.sys_getpeername(handle, this.sup.arg), 1);
+    const there = named < 0 ? named : call.giveFd(end, !!(flags & SOCK_CLOEXEC));
+    native.posixClose(end);
+    if (there >= 0) {
+      child.seen(call.tid, there);
+      child.transfer();
+    } else if (named < 0) {
+      child.free();
+      call.answer(named);
+    } else {
+      // Interrupted: the connection waits for the next accept(). Any other error is the program's (EMFILE).
+      child.giveBack();
+      this.returned.push(handle);
+      if (there !== -EINPROGRESS) call.answer(there);
+    }
+    this.updateTokens();
+    return true;
+  }
+  /** Forget this socket but not the core's. */
+  private giveBack(): void {
+    this.closed = true;
+    this.unwatch();
+    this.sup.forget(this);
+  }
+  private arrivals(mask: number): void {
+    this.retry('readers');
+    if (mask & Poll.IN && this.tokens < TOKENS_MAX && this.pending()) {
+      if (this.sup.native.posixSend(this.fd, SCRATCH, 0, 1, 0) === 1) this.tokens++;
+    }
+    if (mask & (Poll.ERR | Poll.HUP)) this.retry('readers');
+  }
+  private pending(): boolean {
+    return this.returned.length > 0 || (this.sup.core.sys_poll(this.handle) & Poll.IN) !== 0;
+  }
+  /** The listener is readable exactly while a connection waits. */
+  private updateTokens(): void {
+    const { native } = this.sup;
+    const pending = this.pending();
+    if (pending && this.tokens === 0) {
+      if (native.posixSend(this.fd, SCRATCH, 0, 1, 0) === 1) this.tokens = 1;
+    } else if (!pending && this.tokens > 0) {
+      this.withEnd((end) => native.posixReceive(end, SCRATCH, 0, TOKENS_MAX, 0));
+      this.tokens = 0;
+    }
+  }
+
+  // ---- the rest ----
+  shutdown(call: Call): void {
+    const { native, core } = this.sup;
+    const how = call.int(1);
+    if (how < SHUT_RD || how > SHUT_RDWR) {
+      call.answer(-EINVAL);
+      return;
+    }
+    if (this.state !== State.CONNECTED) {
+      call.answer(core.sys_shutdown(this.handle, how));
+      if (this.state === State.LISTENING) this.retry('readers');
+      return;
+    }
+    this.hangupIsAmbiguous = true;
+    this.withEnd((end) => {
+      if (how !== SHUT_RD && !this.outEnded && !this.planted && native.posixSend(end, SCRATCH, 0, 1, 0) === 1) this.planted = 1;
+      native.posixShutdown(end, how);
+    });
+    if (how !== SHUT_WR) core.sys_shutdown(this.handle, SHUT_RD);
+    this.readable = true;
+    this.pump();
+    call.answer(0);
+  }
+  /** sendto with an address, sendmsg, sendmmsg: TCP ignores the address; the bytes take the ordinary way. */
+  send(call: Call): void {
+    const { numbers } = this.sup;
+    if (this.state !== State.CONNECTED) {
+      const flags = call.nr === numbers.sendto ? call.int(3) : call.int(2);
+      call.answer(flags & MSG_FASTOPEN ? -EOPNOTSUPP : -EPIPE);
+    } else if (call.nr !== numbers.sendto) call.pass();
+    else if (!this.trySend(call)) this.sendLater(call);
+  }
+  private trySend(call: Call): boolean {
+    const { native, mem, data, dataSize } = this.sup;
+    const length = Math.min(call.long(2), dataSize);
+    if (call.read(call.long(1), mem.u8, data, length) < 0) {
+      call.answer(-EFAULT);
+      return true;
+    }
+    let n = -EPIPE;
+    this.withEnd((end) => { n = native.posixSend(end, mem.u8, data, length, call.int(3)); });
+    if (n === -EAGAIN && !(call.int(3) & MSG_DONTWAIT) && native.posixTaskNonblock(call.tid, call.int(0)) !== 1) return false;
+    call.answer(n);
+    return true;
+  }
+  private sendLater(call: Call): void {
+    this.hold('writers', call, RETRY_US, -EAGAIN, () => this.trySend(call));
+    const w = this.writers[this.writers.length - 1];
+    this.sup.loop.clearTimer(w.timer);
+    const again = (): void => {
+      w.timer = -1;
+      if (!call.valid() || this.closed || this.trySend(call)) this.drop(w);
+      else w.timer = this.sup.loop.setTimer(this.sup.loop.now() + RETRY_US * 1000, again);
+    };
+    w.timer = this.sup.loop.setTimer(this.sup.loop.now() + RETRY_US * 1000, again);
+  }
+  receive(call: Call): void {
+    const { numbers } = this.sup;
+    const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
+    if (flags & MSG_ERRQUEUE) call.answer(-EAGAIN);
+    else if (this.state === State.CONNECTED || this.state === State.DEAD) call.pass();
+    else call.answer(-ENOTCONN);
+  }
+  queued(_call: Call, command: number): number {
+    const { native, core, mem } = this.sup;
+    mem.u32.fill(0, this.sup.arg >>> 2, (this.sup.arg >>> 2) + 10);
+    let beyond = core.sys_ioctl(this.handle, command, this.sup.arg);
+    if (beyond === 0) beyond = mem.view.getInt32(this.sup.arg, true);
+    if (beyond < 0 || this.fd < 0 || this.state !== State.CONNECTED) return beyond;
+    let here = 0;
+    if (command === SIOCOUTQ) here = native.posixQueued(this.fd, FIONREAD) - this.planted;
+    else this.withEnd((end) => { here = native.posixQueued(end, FIONREAD); });
+    return beyond + Math.max(0, here);
+  }
+  mirror(option: number, value: number): void {
+    const { native } = this.sup;
+    if (option === SO_SNDBUF) this.sendBuffer = value;
+    else if (option === SO_RCVBUF) this.receiveBuffer = value;
+    else if (option === SO_LINGER) this.abortive = value === 0;
+    if (option === SO_LINGER || this.state !== State.CONNECTED) return;
+    if (option === SO_RCVBUF) native.posixSetInt(this.fd, SO_SNDBUF, value);
+    else this.withEnd((end) => native.posixSetInt(end, option, value));
+  }
+  override setTimeout(option: number, microseconds: number): void {
+    super.setTimeout(option, microseconds);
+    if (this.state === State.CONNECTED) this.withEnd((end) => this.applyTimeouts(end));
+  }
+}
