@@ -1,6 +1,6 @@
 // Bytes of a connected stream between the program's socket pair and the core, both directions, without a copy in
 // between: the native calls read and write linear memory at the places the core names.
-import { IOV, Poll } from '../abi/constants.js';
+import { DATA, IOV, Poll } from '../abi/constants.js';
 import {
   EAGAIN, ECONNRESET, EPIPE, EPOLLHUP, FIONREAD, MSG_OOB, SHUT_WR, SIOCATMARK,
 } from './linux.js';
@@ -84,9 +84,9 @@ function listed(s: StreamSocket, pieces: number): number {
 /** The peer's urgent byte passes between the bytes before and after its mark, as an urgent byte of the pair. */
 function passUrgent(s: StreamSocket): void {
   const { core, native, mem } = s.sup;
-  const at = s.sup.messageFor(0, 1);
+  const at = s.sup.messages.record(0, 1);
   if (core.sys_recvmsg(s.handle, at, MSG_OOB) !== 1) return;
-  native.posixSend(s.fd, mem.u8, s.sup.data, 1, MSG_OOB);
+  native.posixSend(s.fd, mem.u8, DATA, 1, MSG_OOB);
 }
 
 /** Core -> program. */

@@ -32,7 +32,7 @@ export abstract class PosixSocket {
   hangupIsAmbiguous = false;
   closed = false;
 
-  constructor(readonly sup: Supervisor, readonly handle: number, readonly inode: number, readonly family: number, readonly type: number) {}
+  constructor(readonly sup: Supervisor, readonly handle: number, public inode: number, readonly family: number, readonly type: number) {}
 
   /** Readiness of the core's socket changed (Poll bits). */
   abstract onCore(mask: number): void;
@@ -49,6 +49,13 @@ export abstract class PosixSocket {
   /** An int option of the data path on the program's end, at once or when it is connected. */
   abstract mirror(option: number, value: number): void;
 
+  /** Go on moving data that one turn did not finish. */
+  abstract again(): void;
+
+  /** SO_ERROR: the pending error, taken; 0 = none. */
+  takeError(): number {
+    return this.sup.takeError(this.handle);
+  }
   /** Use `fd` as the data descriptor. */
   watch(fd: number): void {
     this.fd = fd;

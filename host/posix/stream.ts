@@ -4,10 +4,9 @@
 // it is neither readable nor writable; a listener's end holds a byte while a connection waits to be accepted.
 // Differences that remain: an unconnected socket polls nothing (not OUT|HUP), reads EAGAIN (ENOTCONN), writes EAGAIN (EPIPE);
 // SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
-import { Poll } from '../abi/constants.js';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP } from './linux.js';
+import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE, ENOTCONN, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN,
+  EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE, ENOTCONN, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN,
   SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
@@ -74,8 +73,11 @@ export class StreamSocket extends PosixSocket {
   isAbandoned(events: number): boolean {
     return this.abandoned(events);
   }
+  again(): void {
+    this.pump();
+  }
   /** Move what can be moved. */
-  pump(): void {
+  private pump(): void {
     if (this.closed || this.fd < 0) return;
     const incoming = pumpIn(this);
     const outgoing = pumpOut(this);
@@ -156,7 +158,7 @@ export class StreamSocket extends PosixSocket {
       this.applyTimeouts(end);
       native.posixSetInt(end, SO_SNDBUF, this.sendBuffer || BUFFER);
     });
-    while (native.posixReceive(this.fd, this.sup.mem.u8, this.sup.data, 4096, 0) > 0);
+    while (native.posixReceive(this.fd, this.sup.mem.u8, DATA, 4096, 0) > 0);
     this.transfer();
   }
   /** Start moving data. */
@@ -236,7 +238,7 @@ export class StreamSocket extends PosixSocket {
     if (this.receiveTimeout || this.sendTimeout) child.applyTimeouts(end);
     child.watch(own);
     this.sup.add(child);
-    const named = this.sup.answerName(call, core.sys_getpeername(handle, this.sup.arg), 1);
+    const named = this.sup.answerName(call, core.sys_getpeername(handle, ARG), 1);
     const there = named < 0 ? named : call.giveFd(end, !!(flags & SOCK_CLOEXEC));
     native.posixClose(end);
     if (there >= 0) {
@@ -249,7 +251,7 @@ export class StreamSocket extends PosixSocket {
       // Interrupted: the connection waits for the next accept(). Any other error is the program's (EMFILE).
       child.giveBack();
       this.returned.push(handle);
-      if (there !== -EINPROGRESS) call.answer(there);
+      call.answer(there);
     }
     this.updateTokens();
     return true;
@@ -315,14 +317,14 @@ export class StreamSocket extends PosixSocket {
     else if (!this.trySend(call)) this.sendLater(call);
   }
   private trySend(call: Call): boolean {
-    const { native, mem, data, dataSize } = this.sup;
-    const length = Math.min(call.long(2), dataSize);
-    if (call.read(call.long(1), mem.u8, data, length) < 0) {
+    const { native, mem } = this.sup;
+    const length = Math.min(call.long(2), DATA_SIZE);
+    if (call.read(call.long(1), mem.u8, DATA, length) < 0) {
       call.answer(-EFAULT);
       return true;
     }
     let n = -EPIPE;
-    this.withEnd((end) => { n = native.posixSend(end, mem.u8, data, length, call.int(3)); });
+    this.withEnd((end) => { n = native.posixSend(end, mem.u8, DATA, length, call.int(3)); });
     if (n === -EAGAIN && !(call.int(3) & MSG_DONTWAIT) && native.posixTaskNonblock(call.tid, call.int(0)) !== 1) return false;
     call.answer(n);
     return true;
@@ -346,10 +348,8 @@ export class StreamSocket extends PosixSocket {
     else call.answer(-ENOTCONN);
   }
   queued(_call: Call, command: number): number {
-    const { native, core, mem } = this.sup;
-    mem.u32.fill(0, this.sup.arg >>> 2, (this.sup.arg >>> 2) + 10);
-    let beyond = core.sys_ioctl(this.handle, command, this.sup.arg);
-    if (beyond === 0) beyond = mem.view.getInt32(this.sup.arg, true);
+    const { native } = this.sup;
+    const beyond = this.sup.coreIoctl(this.handle, command);
     if (beyond < 0 || this.fd < 0 || this.state !== State.CONNECTED) return beyond;
     let here = 0;
     if (command === SIOCOUTQ) here = native.posixQueued(this.fd, FIONREAD) - this.planted;

@@ -1,0 +1,320 @@
+// Sockets of messages: UDP, ping, raw, packet and netlink.
+//
+// The program's end is one half of a unix SEQPACKET pair (a DGRAM pair would not tell that the program has closed its
+// end). Datagrams received are put into the pair, so that poll and plain read and recv are native; their addresses and
+// ancillary data wait here, in the same order, for the calls that ask for them.
+// Differences that remain: a pending error (ECONNREFUSED) is told by the next notified call, it neither wakes poll nor
+// fails a native recv; a native send to an unconnected socket is dropped instead of failing with EDESTADDRREQ.
+import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
+import {
+  EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  MSG_WAITFORONE, SIOCOUTQ, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SHUT_RDWR,
+} from './linux.js';
+import type { Call } from './call.js';
+import { MMSG_BYTES, type Datagram } from './message.js';
+import { PosixSocket } from './socket.js';
+
+/** Datagrams moved in one turn of one direction. */
+const BURST = 64;
+/** Addresses kept before looking at how many datagrams the program has read without telling. */
+const RESYNC = 64;
+/** As UIO_MAXIOV: most messages of one sendmmsg or recvmmsg. */
+const MMSG_MAX = 1024;
+
+interface Queued {
+  address: Uint8Array;
+  control: Uint8Array;
+  flags: number;
+  length: number;
+  /** What it costs the pair (SIOCOUTQ). */
+  cost: number;
+}
+
+export class DatagramSocket extends PosixSocket {
+  private readonly queue: Queued[] = [];
+  /** Sum of the costs in `queue`. */
+  private cost = 0;
+  private readable = false;
+  private writable = true;
+  /** An error to be told by the next notified call, errno. */
+  private error = 0;
+  /** Taken from the core when the pair had no room. */
+  private kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
+
+  onData(events: number): void {
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.readable = true;
+    if (events & EPOLLOUT) this.writable = true;
+    this.pumpOut();
+    if (!this.closed && this.writable) this.pumpIn();
+  }
+  onCore(mask: number): void {
+    if (mask & Poll.OUT) {
+      this.retry('writers');
+      this.pumpOut();
+    }
+    if (this.closed) return;
+    if (mask & (Poll.IN | Poll.ERR)) {
+      this.retry('readers');
+      this.pumpIn();
+    }
+  }
+
+  // ---- the pair ----
+  /** What the program wrote natively -> core. */
+  private pumpOut(): void {
+    const { native, core, mem, messages } = this.sup;
+    for (let i = 0; i < BURST; i++) {
+      if (!this.readable || this.fd < 0) return;
+      // Take nothing the core has no room for.
+      if (!(core.sys_poll(this.handle) & Poll.OUT)) return;
+      const n = native.posixReceiveMessage(this.fd, mem.u8, DATA, DATA_SIZE);
+      if (n < 0) {
+        this.readable = false;
+        if (n !== -EAGAIN && this.abandoned(native.posixPoll(this.fd, 0))) this.free();
+        return;
+      }
+      let sent = core.sys_sendmsg(this.handle, messages.record(0, Math.min(n, DATA_SIZE)), MSG_DONTWAIT);
+      if (sent < 0 && sent !== -EAGAIN && this.connectedError(-sent)) sent = core.sys_sendmsg(this.handle, messages.record(0, n), MSG_DONTWAIT);
+      if (sent < 0 && sent !== -EAGAIN) this.error ||= -sent;
+    }
+    this.sup.again(this);
+  }
+  /** An error of an earlier datagram, which the core told in place of sending this one. */
+  private connectedError(errno: number): boolean {
+    if (!REPORTED.has(errno)) return false;
+    this.error ||= errno;
+    return true;
+  }
+  /** Core -> pair. */
+  private pumpIn(): void {
+    const { core } = this.sup;
+    if (this.fd < 0) return;
+    if (this.kept) {
+      this.sup.mem.u8.set(this.kept.bytes, DATA);
+      if (!this.push(this.kept.datagram)) return;
+      this.kept = undefined;
+    }
+    for (let i = 0; i < BURST && this.writable; i++) {
+      const n = core.sys_recvmsg(this.handle, this.sup.messages.receiveRecord(), MSG_DONTWAIT);
+      if (n === -EAGAIN) return;
+      if (n < 0) {
+        this.error ||= -n;
+        this.retry('readers');
+        return;
+      }
+      const datagram = this.sup.messages.received(n);
+      if (!this.push(datagram)) this.kept = { bytes: this.sup.mem.u8.slice(DATA, DATA + n), datagram };
+    }
+    if (this.writable) this.sup.again(this);
+  }
+  /** Put the datagram at DATA into the pair; false when there is no room. */
+  private push(d: Datagram): boolean {
+    const { native, mem } = this.sup;
+    const n = native.posixSend(this.fd, mem.u8, DATA, d.length, 0);
+    if (n === -EAGAIN) {
+      this.writable = false;
+      return false;
+    }
+    if (n < 0) return true; // the program reads no more
+    const cost = this.sup.costOf(d.length);
+    this.queue.push({ address: d.address, control: d.control, flags: d.flags, length: d.length, cost });
+    this.cost += cost;
+    if (this.queue.length % RESYNC === 0) this.resync();
+    return true;
+  }
+  /** Forget the addresses of datagrams that were read natively: what the pair still holds are the last ones. */
+  private resync(): void {
+    const held = this.sup.native.posixQueued(this.fd, SIOCOUTQ);
+    while (this.queue.length && this.cost > held) this.cost -= (this.queue.shift() as Queued).cost;
+  }
+  again(): void {
+    this.pumpOut();
+    if (!this.closed && this.writable) this.pumpIn();
+  }
+
+  // ---- receiving ----
+  /** The next datagram to DATA, or -errno. */
+  private take(call: Call, flags: number): Datagram | number {
+    const { native, core, mem, messages } = this.sup;
+    if (flags & MSG_ERRQUEUE) {
+      const n = core.sys_recvmsg(this.handle, messages.receiveRecord(), flags | MSG_DONTWAIT);
+      return n < 0 ? n : messages.received(n);
+    }
+    if (this.error) return -this.takeError();
+    this.resync();
+    if (this.queue.length) {
+      const end = native.posixTaskFd(call.tid, call.int(0));
+      if (end < 0) return end;
+      const n = native.posixReceive(end, mem.u8, DATA, DATA_SIZE, flags & MSG_PEEK);
+      native.posixClose(end);
+      if (n >= 0) {
+        const q = this.queue[0];
+        if (!(flags & MSG_PEEK)) {
+          this.queue.shift();
+          this.cost -= q.cost;
+        }
+        return { length: n, address: q.address, control: q.control, flags: q.flags };
+      }
+      if (n !== -EAGAIN) return n;
+    }
+    if (this.kept) {
+      const { bytes, datagram } = this.kept;
+      mem.u8.set(bytes, DATA);
+      if (!(flags & MSG_PEEK)) this.kept = undefined;
+      return datagram;
+    }
+    const n = core.sys_recvmsg(this.handle, messages.receiveRecord(), (flags & MSG_PEEK) | MSG_DONTWAIT);
+    return n < 0 ? n : messages.received(n);
+  }
+  receive(call: Call): void {
+    const { numbers } = this.sup;
+    const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
+    const attempt = call.nr === numbers.recvmmsg ? this.manyAttempt(call, flags) : () => this.tryReceive(call, flags);
+    if (attempt()) return;
+    const nonblock = flags & (MSG_DONTWAIT | MSG_ERRQUEUE) || this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1;
+    if (nonblock) call.answer(-EAGAIN);
+    else this.hold('readers', call, this.receiveTimeout, -EAGAIN, () => !call.valid() || attempt());
+  }
+  private deliver(call: Call, address: number, d: Datagram, flags: number): number {
+    const { messages, native, mem } = this.sup;
+    if (!address) return messages.toRecvfrom(call, d, flags);
+    const scatter = (iov: number, count: number, length: number): number => native.posixScatter(call.tid, iov, count, mem.u8, DATA, length);
+    return messages.toHeader(call, scatter, address, d, flags);
+  }
+  private tryReceive(call: Call, flags: number): boolean {
+    const d = this.take(call, flags);
+    if (typeof d === 'number') {
+      if (d === -EAGAIN) return false;
+      call.answer(d);
+      return true;
+    }
+    const result = this.deliver(call, call.nr === this.sup.numbers.recvmsg ? call.long(1) : 0, d, flags);
+    // Interrupted: nothing arrived there, so the datagram stays to be received.
+    if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.push(d);
+    return true;
+  }
+  /** recvmmsg: what has arrived counts; waits for the first only, or for all until the time is up. */
+  private manyAttempt(call: Call, flags: number): () => boolean {
+    const wanted = Math.min(call.uint(2), MMSG_MAX);
+    const base = call.long(1);
+    let got = 0;
+    return () => {
+      while (got < wanted) {
+        const d = this.take(call, flags);
+        if (typeof d === 'number') {
+          if (got === 0 && d === -EAGAIN) return false;
+          if (got === 0) call.answer(d);
+          else {
+            if (d !== -EAGAIN) this.error = -d;
+            call.answer(got);
+          }
+          return true;
+        }
+        const at = base + got * MMSG_BYTES;
+        const n = this.deliver(call, at, d, flags);
+        if (n < 0 || this.sup.messages.setCount(call, at, n) < 0) {
+          call.answer(got || (n < 0 ? n : -EFAULT));
+          return true;
+        }
+        got++;
+        if (flags & MSG_WAITFORONE) flags |= MSG_DONTWAIT;
+      }
+      call.answer(got);
+      return true;
+    };
+  }
+
+  // ---- sending ----
+  send(call: Call): void {
+    const { numbers, native } = this.sup;
+    this.readable = true;
+    this.pumpOut();
+    if (this.closed) return;
+    if (this.error) {
+      call.answer(-this.takeError());
+      return;
+    }
+    const flags = call.nr === numbers.sendmsg ? call.int(2) : call.int(3);
+    const attempt = call.nr === numbers.sendmmsg ? this.manySends(call, flags) : () => this.trySend(call, flags);
+    if (attempt()) return;
+    if (flags & MSG_DONTWAIT || native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
+    else this.hold('writers', call, this.sendTimeout, -EAGAIN, () => !call.valid() || attempt());
+  }
+  private sendOne(call: Call, address: number, flags: number): number {
+    const { messages, native, core, mem } = this.sup;
+    const gather = (iov: number, count: number): number => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE);
+    const record = address ? messages.fromHeader(call, gather, address) : messages.fromSendto(call);
+    return record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+  }
+  private trySend(call: Call, flags: number): boolean {
+    const n = this.sendOne(call, call.nr === this.sup.numbers.sendmsg ? call.long(1) : 0, flags);
+    if (n === -EAGAIN) return false;
+    call.answer(n);
+    return true;
+  }
+  private manySends(call: Call, flags: number): () => boolean {
+    const wanted = Math.min(call.uint(2), MMSG_MAX);
+    const base = call.long(1);
+    let sent = 0;
+    return () => {
+      let n = 0;
+      while (sent < wanted && n >= 0) {
+        const at = base + sent * MMSG_BYTES;
+        n = this.sendOne(call, at, flags);
+        if (n >= 0 && this.sup.messages.setCount(call, at, n) < 0) n = -EFAULT;
+        if (n >= 0) sent++;
+      }
+      if (n === -EAGAIN && sent === 0) return false;
+      call.answer(sent || n);
+      return true;
+    };
+  }
+
+  // ---- the rest ----
+  connect(call: Call): void {
+    call.answer(this.sup.coreConnect(this.handle, call));
+  }
+  listen(call: Call): void {
+    call.answer(this.sup.core.sys_listen(this.handle, call.int(1)));
+  }
+  accept(call: Call): void {
+    call.answer(-EOPNOTSUPP);
+  }
+  shutdown(call: Call): void {
+    const how = call.int(1);
+    if (how < 0 || how > SHUT_RDWR) {
+      call.answer(-EINVAL);
+      return;
+    }
+    const r = this.sup.core.sys_shutdown(this.handle, how);
+    if (r === 0) {
+      this.hangupIsAmbiguous = true;
+      this.withEnd((end) => this.sup.native.posixShutdown(end, how));
+    }
+    call.answer(r);
+  }
+  queued(_call: Call, command: number): number {
+    this.resync();
+    if (command === FIONREAD && this.queue.length) return this.queue[0].length;
+    if (command === FIONREAD && this.kept) return this.kept.datagram.length;
+    return this.sup.coreIoctl(this.handle, command);
+  }
+  mirror(option: number, value: number): void {
+    const { native } = this.sup;
+    if (option === SO_RCVBUF) native.posixSetInt(this.fd, SO_SNDBUF, value);
+    else if (option === SO_SNDBUF) this.withEnd((end) => native.posixSetInt(end, SO_SNDBUF, value));
+    else if (option !== SO_LINGER) this.withEnd((end) => native.posixSetInt(end, option, value));
+  }
+  override setTimeout(option: number, microseconds: number): void {
+    super.setTimeout(option, microseconds);
+    this.withEnd((end) => this.applyTimeouts(end));
+  }
+  override takeError(): number {
+    const e = this.error;
+    this.error = 0;
+    return e || this.sup.takeError(this.handle);
+  }
+}
+
+/** Errors that ICMP brings to a connected socket (ECONNREFUSED, EHOSTUNREACH, ENETUNREACH, EPROTO, ENOPROTOOPT). */
+const REPORTED = new Set([111, 113, 101, 71, 92]);

@@ -1,0 +1,143 @@
+// Messages between a task's msghdr and the message record of the core (abi: MSGHDR_SIZE bytes).
+import type { CoreMemory } from '../memory.js';
+import {
+  ARG, CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAME, MSG_NAMELEN,
+} from '../abi/constants.js';
+import { ADDRESS_MAX, type Call } from './call.js';
+import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, MSG_CTRUNC, MSG_TRUNC } from './linux.js';
+
+/** The record and the name beside it, inside ARG. */
+const RECORD = ARG + 0x800;
+const NAME = ARG + 0x900;
+/** Ancillary data accepted from a program, bytes. */
+const CONTROL_MAX = 4096;
+
+// struct msghdr and mmsghdr of a 64-bit task
+const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, FLAGS_AT = 48, HDR_BYTES = 56;
+export const MMSG_BYTES = 64;
+const MMSG_LEN_AT = 56;
+
+/** A datagram on its way to the program. */
+export interface Datagram {
+  /** Bytes at DATA. */
+  length: number;
+  address: Uint8Array;
+  control: Uint8Array;
+  flags: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
+export class Messages {
+  private readonly header = new Uint8Array(HDR_BYTES);
+  private readonly view = new DataView(this.header.buffer);
+
+  constructor(private readonly mem: CoreMemory) {}
+
+  /** A record for sending `length` bytes at DATA to the name (nameLength bytes already at `this.name`, 0 = none). */
+  record(nameLength: number, length: number, controlLength = 0): number {
+    const u32 = this.mem.u32;
+    u32[(RECORD + MSG_NAME) >>> 2] = nameLength ? NAME : 0;
+    u32[(RECORD + MSG_NAMELEN) >>> 2] = nameLength;
+    u32[(RECORD + MSG_DATA) >>> 2] = DATA;
+    u32[(RECORD + MSG_DATALEN) >>> 2] = length;
+    u32[(RECORD + MSG_CONTROL) >>> 2] = controlLength ? CONTROL : 0;
+    u32[(RECORD + MSG_CONTROLLEN) >>> 2] = controlLength;
+    u32[(RECORD + MSG_FLAGS) >>> 2] = 0;
+    return RECORD;
+  }
+  readonly name = NAME;
+
+  /** A record for receiving, with room for everything. */
+  receiveRecord(): number {
+    return this.record(ADDRESS_MAX, DATA_SIZE, CONTROL_SIZE);
+  }
+  /** What the core stored in the record, `length` bytes at DATA. */
+  received(length: number): Datagram {
+    const { u8, u32 } = this.mem;
+    const nameLength = Math.min(u32[(RECORD + MSG_NAMELEN) >>> 2], ADDRESS_MAX);
+    const controlLength = Math.min(u32[(RECORD + MSG_CONTROLLEN) >>> 2], CONTROL_SIZE);
+    return {
+      length,
+      address: u8.slice(NAME, NAME + nameLength),
+      control: controlLength ? u8.slice(CONTROL, CONTROL + controlLength) : NOTHING,
+      flags: u32[(RECORD + MSG_FLAGS) >>> 2],
+    };
+  }
+
+  /** sendto(2): arguments to a record, or -errno. */
+  fromSendto(call: Call): number {
+    const nameLength = call.long(4) ? call.readAddress(4, this.mem.u8, NAME) : 0;
+    if (nameLength < 0) return nameLength;
+    const length = call.long(2);
+    if (length > DATA_SIZE) return -EMSGSIZE;
+    const n = call.read(call.long(1), this.mem.u8, DATA, length);
+    return n < 0 ? n : this.record(nameLength, length);
+  }
+  /** The msghdr at `address` of the task to a record, or -errno. */
+  fromHeader(call: Call, gather: (iov: number, count: number) => number, address: number): number {
+    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
+    const v = this.view;
+    const nameLength = this.pointer(NAME_AT) ? Math.min(v.getInt32(NAMELEN_AT, true), ADDRESS_MAX) : 0;
+    const controlLength = this.pointer(CONTROL_AT) ? this.pointer(CONTROLLEN_AT) : 0;
+    if (nameLength < 0 || controlLength > CONTROL_MAX) return nameLength < 0 ? -EINVAL : -ENOBUFS;
+    if (nameLength && call.read(this.pointer(NAME_AT), this.mem.u8, NAME, nameLength) < 0) return -EFAULT;
+    if (controlLength && call.read(this.pointer(CONTROL_AT), this.mem.u8, CONTROL, controlLength) < 0) return -EFAULT;
+    const n = gather(this.pointer(IOV_AT), this.pointer(IOVLEN_AT));
+    return n < 0 ? n : this.record(nameLength, n, controlLength);
+  }
+  /** Bytes that a recorded message carries. */
+  get length(): number { return this.mem.u32[(RECORD + MSG_DATALEN) >>> 2]; }
+
+  /** recvfrom(2): the datagram at DATA into the task; the call's result. */
+  toRecvfrom(call: Call, d: Datagram, flags: number): number {
+    const n = Math.min(d.length, call.long(2));
+    if (call.write(call.long(1), this.mem.u8, DATA, n) < 0) return -EFAULT;
+    this.mem.u8.set(d.address, NAME);
+    const named = call.writeAddress(call.long(4), call.long(5), this.mem.u8, NAME, d.address.length);
+    if (named < 0) return named;
+    return flags & MSG_TRUNC ? d.length : n;
+  }
+  /** recvmsg(2): the datagram at DATA into the msghdr at `address` of the task; the call's result. */
+  toHeader(call: Call, scatter: (iov: number, count: number, length: number) => number, address: number, d: Datagram, flags: number): number {
+    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
+    const v = this.view;
+    const n = scatter(this.pointer(IOV_AT), this.pointer(IOVLEN_AT), d.length);
+    if (n < 0) return n;
+    let out = d.flags & ~(MSG_TRUNC | MSG_CTRUNC);
+    if (n < d.length) out |= MSG_TRUNC;
+    if (this.pointer(NAME_AT)) {
+      const room = v.getInt32(NAMELEN_AT, true);
+      if (room < 0) return -EINVAL;
+      if (call.write(this.pointer(NAME_AT), d.address, 0, Math.min(room, d.address.length)) < 0) return -EFAULT;
+      v.setInt32(NAMELEN_AT, d.address.length, true);
+    }
+    const control = this.fit(d.control, this.pointer(CONTROL_AT) ? this.pointer(CONTROLLEN_AT) : 0);
+    if (control < d.control.length) out |= MSG_CTRUNC;
+    if (control && call.write(this.pointer(CONTROL_AT), d.control, 0, control) < 0) return -EFAULT;
+    v.setUint32(CONTROLLEN_AT, control, true);
+    v.setUint32(CONTROLLEN_AT + 4, 0, true);
+    v.setInt32(FLAGS_AT, out, true);
+    if (call.write(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
+    return flags & MSG_TRUNC ? d.length : n;
+  }
+  /** Set msg_len of the mmsghdr at `address`. */
+  setCount(call: Call, address: number, count: number): number {
+    this.view.setUint32(0, count, true);
+    return call.write(address + MMSG_LEN_AT, this.header, 0, 4);
+  }
+  /** How much of the ancillary data fits: whole messages only. */
+  private fit(control: Uint8Array, room: number): number {
+    const v = new DataView(control.buffer, control.byteOffset, control.byteLength);
+    let at = 0;
+    while (at + 16 <= control.length) {
+      const length = v.getUint32(at, true);
+      if (length < 16 || at + length > room) break;
+      at = Math.min(at + ((length + 7) & ~7), control.length);
+    }
+    return Math.min(at, room);
+  }
+  private pointer(at: number): number {
+    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 4294967296;
+  }
+}

@@ -1,0 +1,325 @@
+// The supervisor of programs: answers their notified system calls with the core, in the stack's own thread.
+//
+// A socket is known by the inode of the program's end of its pair, so that dup, fork, exec and passing it to another
+// program need no tracking; its close shows as a hang-up of our end.
+import { ARG } from '../abi/constants.js';
+import type { CoreExports } from '../abi/exports.js';
+import type { Core } from '../core.js';
+import type { CoreMemory } from '../memory.js';
+import { Call, SCRATCH } from './call.js';
+import { DatagramSocket } from './datagram.js';
+import { foreignIoctl, socketIoctl } from './ioctl.js';
+import {
+  AF_INET, AF_INET6, EINVAL, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
+  SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, callNumbers, type CallNumbers,
+} from './linux.js';
+import { Messages } from './message.js';
+import type { PosixNative } from './native.js';
+import { getsockopt, setsockopt } from './options.js';
+import type { PosixSocket, Waiter } from './socket.js';
+import { StreamSocket } from './stream.js';
+
+/** Calls taken from one program's queue before other sources get their turn. */
+const BURST = 32;
+/** How often sockets without a data descriptor are looked at, ns. */
+const SWEEP_NS = 500e6;
+/** How often the end of the last sockets is looked for once every program has gone, ns. */
+const DRAIN_NS = 5e6;
+/** Calls kept for reuse. */
+const SPARE = 64;
+
+/** What the supervisor needs of the thread's loop (host/threads/loop.ts). */
+export interface GlueLoop {
+  /** ns, monotonic. */
+  now(): number;
+  /** Set HDR_NOW before a group of calls into the core. */
+  stamp(): void;
+  addSource(fd: number, events: number, fn: (events: number) => void): number;
+  removeSource(id: number): void;
+  setTimer(atNs: number, fn: () => void): number;
+  clearTimer(id: number): void;
+  /** Run the core's poll before sleeping. */
+  requestPoll(): void;
+}
+
+export interface SupervisorOptions {
+  /** Start the guardian that resets the programs' sockets when this process is killed; default true. */
+  guardian?: boolean;
+  /** Diagnostics, one line each. */
+  log?: (text: string) => void;
+}
+
+export class Supervisor {
+  readonly core: CoreExports;
+  readonly mem: CoreMemory;
+  readonly messages: Messages;
+  readonly numbers: CallNumbers;
+  /** The last makePair: the program's end and ours. */
+  readonly pair = new Int32Array(2);
+  private readonly byInode = new Map<number, PosixSocket>();
+  private readonly byHandle = new Map<number, PosixSocket>();
+  /** Thread -> the call of it that is held: a thread that calls again was interrupted. */
+  private readonly held = new Map<number, { socket: PosixSocket; waiter: Waiter }>();
+  private readonly unfinished = new Set<PosixSocket>();
+  private readonly orphans = new Set<PosixSocket>();
+  private readonly costs = new Map<number, number>();
+  private readonly spare: Call[] = [];
+  private readonly calls: Map<number, (s: PosixSocket, call: Call) => void>;
+  private againTimer = -1;
+  private sweepTimer = -1;
+  private control = -1;
+  private probe: Int32Array | undefined;
+  private notifiers = new Set<number>();
+
+  constructor(core: Core, readonly native: PosixNative, readonly loop: GlueLoop, options: SupervisorOptions = {}) {
+    this.core = core.exports;
+    this.mem = core.mem;
+    this.messages = new Messages(core.mem);
+    this.numbers = callNumbers(process.arch);
+    this.calls = this.table();
+    if (options.guardian !== false) {
+      const r = native.posixGuardianStart();
+      if (r < 0) options.log?.(`no guardian: error ${-r}`);
+    }
+  }
+
+  /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
+  attach(notify: number, gone: () => void): void {
+    this.notifiers.add(notify);
+    const source = this.loop.addSource(notify, EPOLLIN, () => {
+      if (this.serve(notify)) return;
+      this.loop.removeSource(source);
+      this.native.posixClose(notify);
+      this.notifiers.delete(notify);
+      this.whenDone(gone);
+    });
+  }
+  /** Call `gone` when what the last programs wrote has been handed to the core. */
+  private whenDone(gone: () => void): void {
+    const busy = this.notifiers.size === 0 && this.byHandle.size > this.orphans.size;
+    if (!busy) gone();
+    else this.loop.setTimer(this.loop.now() + DRAIN_NS, () => { this.whenDone(gone); });
+  }
+  /** Readiness from the core; false when the socket is not one of a program. */
+  onSocketEvents(handle: number, mask: number): boolean {
+    const s = this.byHandle.get(handle);
+    s?.onCore(mask);
+    return s !== undefined;
+  }
+  get socketCount(): number { return this.byHandle.size; }
+
+  // ---- calls ----
+  /** Answer what waits; false when nobody will call any more. */
+  private serve(notify: number): boolean {
+    this.loop.stamp();
+    for (let i = 0; i < BURST; i++) {
+      const call = this.spare.length && (this.spare[this.spare.length - 1]).notify === notify ? this.spare.pop() as Call : new Call(this.native, notify);
+      call.answered = false;
+      const r = this.native.posixNotifyReceive(notify, call.record);
+      if (r === -EPIPE) return false;
+      if (r < 0) {
+        this.recycle(call);
+        return true;
+      }
+      this.dispatch(call);
+      if (call.answered) this.recycle(call);
+      this.loop.requestPoll();
+    }
+    return true;
+  }
+  private recycle(call: Call): void {
+    if (this.spare.length < SPARE) this.spare.push(call);
+  }
+  private dispatch(call: Call): void {
+    const stale = this.held.get(call.tid);
+    if (stale) stale.socket.drop(stale.waiter);
+    if (call.nr === this.numbers.socket) {
+      this.socket(call);
+      return;
+    }
+    const fd = call.int(0);
+    const inode = this.native.posixInode(call.tid, fd);
+    const s = inode > 0 ? this.byInode.get(inode) : undefined;
+    if (!s) {
+      if (call.nr === this.numbers.ioctl) foreignIoctl(this, call, inode > 0);
+      else call.pass();
+      return;
+    }
+    // The thread was still there when its descriptor was looked up.
+    if (!call.valid()) {
+      call.answered = true;
+      return;
+    }
+    if (s.tid !== call.tid || s.there !== fd) s.seen(call.tid, fd);
+    const fn = this.calls.get(call.nr);
+    if (fn) fn(s, call);
+    else call.pass();
+  }
+  private table(): Map<number, (s: PosixSocket, call: Call) => void> {
+    const n = this.numbers;
+    return new Map<number, (s: PosixSocket, call: Call) => void>([
+      [n.connect, (s, c) => s.connect(c)],
+      [n.bind, (s, c) => c.answer(this.bind(s, c))],
+      [n.listen, (s, c) => s.listen(c)],
+      [n.accept, (s, c) => s.accept(c, 0)],
+      [n.accept4, (s, c) => s.accept(c, c.int(3))],
+      [n.getsockname, (s, c) => c.answer(this.answerName(c, this.core.sys_getsockname(s.handle, ARG), 1))],
+      [n.getpeername, (s, c) => c.answer(this.answerName(c, this.core.sys_getpeername(s.handle, ARG), 1))],
+      [n.setsockopt, setsockopt],
+      [n.getsockopt, getsockopt],
+      [n.shutdown, (s, c) => s.shutdown(c)],
+      [n.ioctl, socketIoctl],
+      [n.sendto, (s, c) => s.send(c)],
+      [n.sendmsg, (s, c) => s.send(c)],
+      [n.sendmmsg, (s, c) => s.send(c)],
+      [n.recvfrom, (s, c) => s.receive(c)],
+      [n.recvmsg, (s, c) => s.receive(c)],
+      [n.recvmmsg, (s, c) => s.receive(c)],
+    ]);
+  }
+  private socket(call: Call): void {
+    const family = call.int(0), type = call.int(1) & SOCK_TYPE_MASK, flags = call.int(1) & ~SOCK_TYPE_MASK;
+    if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
+      call.answer(-EINVAL);
+      return;
+    }
+    const handle = this.core.sys_socket(family, type, call.int(2));
+    if (handle < 0) {
+      call.answer(handle);
+      return;
+    }
+    const stream = type === SOCK_STREAM && (family === AF_INET || family === AF_INET6);
+    const inode = this.makePair(stream ? SOCK_STREAM : SOCK_SEQPACKET);
+    if (inode < 0) {
+      this.core.sys_close(handle);
+      call.answer(inode);
+      return;
+    }
+    const [end, own] = this.pair;
+    if (flags & SOCK_NONBLOCK) this.native.posixNonblock(end);
+    let s: PosixSocket;
+    if (stream) {
+      const made = new StreamSocket(this, handle, inode, family);
+      made.prepare(end);
+      s = made;
+    } else {
+      s = new DatagramSocket(this, handle, inode, family, type);
+    }
+    s.watch(own);
+    this.add(s);
+    const there = call.giveFd(end, !!(flags & SOCK_CLOEXEC));
+    this.native.posixClose(end);
+    if (there >= 0) {
+      s.seen(call.tid, there);
+    } else {
+      s.free();
+      call.answer(there);
+    }
+  }
+  private bind(s: PosixSocket, call: Call): number {
+    const length = call.readAddress(1, this.mem.u8, ARG);
+    return length < 0 ? length : this.core.sys_bind(s.handle, ARG, length);
+  }
+  /** connect(2) in the core with the call's address: its result. */
+  coreConnect(handle: number, call: Call): number {
+    const length = call.readAddress(1, this.mem.u8, ARG);
+    return length < 0 ? length : this.core.sys_connect(handle, ARG, length);
+  }
+  /** Store the address of `length` bytes at ARG through arguments i and i + 1 (a negative length is passed on): 0 or -errno. */
+  answerName(call: Call, length: number, i: number): number {
+    return length < 0 ? length : call.writeAddress(call.long(i), call.long(i + 1), this.mem.u8, ARG, length);
+  }
+  /** An option of ints in the core. */
+  setOption(handle: number, level: number, name: number, values: number[]): number {
+    values.forEach((v, i) => this.mem.view.setInt32(ARG + 4 * i, v, true));
+    return this.core.sys_setsockopt(handle, level, name, ARG, 4 * values.length);
+  }
+  /** SO_ERROR of the core's socket, taken. */
+  takeError(handle: number): number {
+    return this.core.sys_getsockopt(handle, SOL_SOCKET, SO_ERROR, ARG, 4) < 0 ? 0 : this.mem.view.getInt32(ARG, true);
+  }
+  /** FIONREAD or SIOCOUTQ in the core: value or -errno. */
+  coreIoctl(handle: number, command: number): number {
+    this.mem.view.setInt32(ARG, 0, true);
+    const r = this.core.sys_ioctl(handle, command, ARG);
+    return r < 0 ? r : this.mem.view.getInt32(ARG, true);
+  }
+  /** A socket of our own for questions about interfaces. */
+  controlSocket(): number {
+    if (this.control < 0) this.control = this.core.sys_socket(AF_INET, SOCK_DGRAM, 0);
+    return this.control;
+  }
+
+  // ---- sockets ----
+  /** A pair of the given unix type in `pair`; the inode of the program's end, or -errno. */
+  makePair(type: number): number {
+    return this.native.posixPair(type, this.pair);
+  }
+  add(s: PosixSocket): void {
+    this.byInode.set(s.inode, s);
+    this.byHandle.set(s.handle, s);
+  }
+  forget(s: PosixSocket): void {
+    if (this.byInode.get(s.inode) === s) this.byInode.delete(s.inode);
+    this.byHandle.delete(s.handle);
+    this.unfinished.delete(s);
+    this.orphans.delete(s);
+  }
+  /** The socket's program end was replaced. */
+  renumber(s: PosixSocket, inode: number): void {
+    this.byInode.delete(s.inode);
+    s.inode = inode;
+    this.byInode.set(inode, s);
+    this.orphans.delete(s);
+  }
+  waiting(tid: number, socket: PosixSocket, waiter: Waiter): void {
+    this.held.set(tid, { socket, waiter });
+  }
+  noLongerWaiting(tid: number, waiter: Waiter): void {
+    if (this.held.get(tid)?.waiter === waiter) this.held.delete(tid);
+  }
+  /** Let a socket go on in the next turn. */
+  again(s: PosixSocket): void {
+    this.unfinished.add(s);
+    if (this.againTimer >= 0) return;
+    this.againTimer = this.loop.setTimer(0, () => {
+      this.againTimer = -1;
+      const list = [...this.unfinished];
+      this.unfinished.clear();
+      this.loop.stamp();
+      for (const x of list) if (!x.closed) x.again();
+      this.loop.requestPoll();
+    });
+  }
+  /** A socket without a data descriptor: look now and then whether a program still holds it. */
+  sweepLater(s: PosixSocket): void {
+    this.orphans.add(s);
+    if (this.sweepTimer >= 0) return;
+    this.sweepTimer = this.loop.setTimer(this.loop.now() + SWEEP_NS, () => {
+      this.sweepTimer = -1;
+      this.loop.stamp();
+      for (const x of [...this.orphans]) {
+        // Where the kernel cannot tell, the end of all programs is the end of their sockets.
+        const alive = this.native.posixUnixAlive(x.inode);
+        if (alive === 0 || (alive < 0 && this.notifiers.size === 0)) x.free();
+      }
+      const [first] = this.orphans;
+      if (first) this.sweepLater(first);
+    });
+  }
+  /** What a message of `length` bytes adds to SIOCOUTQ of a pair until it is read: measured once for each length. */
+  costOf(length: number): number {
+    let cost = this.costs.get(length);
+    if (cost !== undefined) return cost;
+    if (!this.probe) {
+      this.probe = new Int32Array(2);
+      this.native.posixPair(SOCK_SEQPACKET, this.probe);
+    }
+    this.native.posixSend(this.probe[1], this.mem.u8, 0, length, 0);
+    cost = Math.max(0, this.native.posixQueued(this.probe[1], SIOCOUTQ));
+    this.native.posixReceive(this.probe[0], SCRATCH, 0, 1, 0);
+    if (this.costs.size > 4096) this.costs.clear();
+    this.costs.set(length, cost);
+    return cost;
+  }
+}
