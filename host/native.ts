@@ -26,6 +26,8 @@ export interface Native extends NativeVifs {
 
   /** Write HDR_NOW; the monotonic time in ns. */
   clock(memory: number): number;
+  /** Write HDR_WALL_OFFSET from the host's clocks. */
+  wallOffset(memory: number): number;
   /** ns of slack the kernel may add to this thread's timers (50 000 unless set). */
   timerSlack(ns: number): number;
   eventfdCreate(): number;

@@ -13,6 +13,7 @@
 
 #define HDR_NOW 16u
 #define HDR_DEADLINE 24u
+#define HDR_WALL_OFFSET 32u
 
 #define RX_DESC_SIZE 32u
 #define RX_RING 64u

@@ -43,6 +43,17 @@ static napi_value clock_stamp(napi_env env, napi_callback_info info) {
   return r;
 }
 
+/* wallOffset(memory): write HDR_WALL_OFFSET, what to add to the monotonic time for the time since 1970; 0 or -errno. */
+static napi_value wall_offset(napi_env env, napi_callback_info info) {
+  int32_t a[1];
+  struct timespec t;
+  struct nuse_mem *m = args_i32(env, info, 1, a) ? nuse_mem_at(env, (uint32_t)a[0]) : NULL;
+  if (!m) return ret_i32(env, -EBADF);
+  clock_gettime(CLOCK_REALTIME, &t);
+  st64(m->base + HDR + HDR_WALL_OFFSET, (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec - clock_ns());
+  return ret_i32(env, 0);
+}
+
 /* eventfdCreate(): fd or -errno. */
 static napi_value eventfd_create(napi_env env, napi_callback_info info) {
   (void)info;
@@ -205,6 +216,7 @@ void wait_cleanup(struct nuse_env *e) {
 
 void wait_exports(napi_env env, napi_value exports) {
   export_fn(env, exports, "clock", clock_stamp);
+  export_fn(env, exports, "wallOffset", wall_offset);
   export_fn(env, exports, "eventfdCreate", eventfd_create);
   export_fn(env, exports, "eventfdSignal", eventfd_signal);
   export_fn(env, exports, "eventfdDrain", eventfd_drain);
