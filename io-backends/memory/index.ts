@@ -75,12 +75,13 @@ export class MemoryVif implements Vif {
     for (; n < max && tail !== u32[h + (A.VIF_TX_HEAD >>> 2)]; n++, tail = (tail + 1) >>> 0) {
       if (this.peer && this.peer.queue.length >= QUEUE_MAX) break;
       const d = ring + (tail & mask) * A.TX_DESC_SIZE, pieces: Uint8Array[] = [];
-      for (let i = 0; i < Math.min(u16[(d + A.TXD_NFRAGS) >>> 1], A.TXD_MAX_FRAGS); i++) {
+      const count = u16[(d + A.TXD_NFRAGS) >>> 1];
+      for (let i = 0; i < count && count <= A.TXD_MAX_FRAGS; i++) {
         const p = (d + A.TXD_FRAGS + 8 * i) >>> 2;
         pieces.push(u8.subarray(u32[p], u32[p] + u32[p + 1]));
       }
       const length = pieces.reduce((sum, p) => sum + p.length, 0);
-      if (length !== u32[(d + A.TXD_LEN) >>> 2]) this.counters.txInvalid++;
+      if (!length || length !== u32[(d + A.TXD_LEN) >>> 2]) this.counters.txInvalid++;
       else if (!this.peer) this.counters.txDropped++;
       else this.send(this.peer, pieces, length, u8.slice(d + A.TXD_FLAGS, d + A.TXD_FLAGS + 10));
     }

@@ -1,0 +1,115 @@
+// The cables of the conformance suite. TAP and RAW need a network namespace of their own: see backends.test.ts.
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { loadNative } from '../../host/native.js';
+import type { Vif, VifSpec } from '../../host/vif.js';
+import { openVif } from '../../io-backends/index.js';
+import { MemoryVif } from '../../io-backends/memory/index.js';
+import type { Cable, CableType } from './conformance.js';
+import { Rig } from './rig.js';
+
+const native = loadNative();
+const MAC_A = '02:00:00:00:00:01', MAC_B = '02:00:00:00:00:02';
+
+const ip = (args: string): string => execFileSync('ip', args.split(' '), { encoding: 'utf8' });
+
+/** A rig with a vif of this spec; closing the vif forgets the memory too. */
+export function openEnd(spec: VifSpec): { vif: Vif; rig: Rig } {
+  const rig = new Rig(), memory = native.attachMemory(rig.mem.u8);
+  let vif: Vif;
+  try {
+    vif = openVif(native, memory, spec, new Uint8Array(6));
+  } catch (error) {
+    native.detachMemory(memory);
+    throw error;
+  }
+  const close = vif.close.bind(vif);
+  let open = true;
+  vif.close = () => {
+    if (!open) return;
+    open = false;
+    close();
+    native.detachMemory(memory);
+  };
+  rig.attach(vif);
+  return { vif, rig };
+}
+
+function cable(a: { vif: Vif; rig: Rig }, b: { vif: Vif; rig: Rig }, rest: Pick<Cable, 'gone' | 'cut' | 'mend'>): Cable {
+  return { a: a.vif, b: b.vif, ra: a.rig, rb: b.rig, ...rest };
+}
+
+export const memory: CableType = {
+  name: 'memory', holdsBack: true, whole: true,
+  make() {
+    const [a, b] = MemoryVif.pair({ name: 'a', mac: MAC_A }, { name: 'b', mac: MAC_B });
+    return cable({ vif: a, rig: new Rig().attach(a) }, { vif: b, rig: new Rig().attach(b) }, { gone: () => undefined });
+  },
+};
+
+function pipeCable(fifo: boolean): CableType {
+  return {
+    name: fifo ? 'PIPE over FIFOs' : 'PIPE', holdsBack: true, whole: true,
+    make() {
+      const dir = mkdtempSync(join(tmpdir(), 'nuse-pipe-')), pipepath = join(dir, 'p');
+      if (fifo) execFileSync('mkfifo', [pipepath]);
+      const spec = (name: string, mac: string): VifSpec => ({ name, type: 'PIPE', mac, pipepath });
+      const b = openEnd(spec('b', MAC_B)), a = openEnd(spec('a', MAC_A));
+      const c = cable(a, b, {
+        gone() {
+          const left = readdirSync(dir);
+          if (left.join() !== (fifo ? 'p' : '')) throw new Error(`left behind: ${left.join()}`);
+          rmSync(dir, { recursive: true });
+        },
+      });
+      if (fifo) return c;
+      c.cut = () => c.b.close();
+      c.mend = () => {
+        const again = openEnd(spec('b', MAC_B));
+        c.b = again.vif;
+        c.rb = again.rig;
+      };
+      return c;
+    },
+  };
+}
+export const pipe = pipeCable(false), fifo = pipeCable(true);
+
+function noDevice(dev: string): void {
+  if (existsSync(`/sys/class/net/${dev}`)) throw new Error(`${dev} is left`);
+}
+
+/** a: a TAP; b: RAW on the host's side of it. */
+export const tap = (offload: boolean): CableType => ({
+  name: offload ? 'TAP' : 'TAP without offload', holdsBack: false, whole: offload,
+  make() {
+    const a = openEnd({ name: 'eth0', type: 'TAP', mac: MAC_A, offload, mtu: 1500 });
+    const b = openEnd({ name: 'nuse-eth0', type: 'RAW', offload: true });
+    return cable(a, b, {
+      cut: () => ip('link set nuse-eth0 down'),
+      mend: () => ip('link set nuse-eth0 up'),
+      gone: () => noDevice('nuse-eth0'),
+    });
+  },
+});
+
+/** RAW at both ends of a veth, with an address that is not the device's at one. */
+export const raw: CableType = {
+  name: 'RAW', holdsBack: false, whole: true,
+  make() {
+    ip('link add va type veth peer vb');
+    ip('link set va up');
+    ip('link set vb up');
+    const a = openEnd({ name: 'va', type: 'RAW', mac: MAC_A }), b = openEnd({ name: 'eth0', dev: 'vb', type: 'RAW' });
+    return cable(a, b, {
+      cut: () => ip('link set va down'),
+      mend: () => ip('link set va up'),
+      gone: () => {
+        for (const dev of ['va', 'vb']) if (!/promiscuity 0 .*allmulti 0/.test(ip(`-d link show ${dev}`))) throw new Error(`${dev}: still promiscuous`);
+        ip('link del va');
+      },
+    });
+  },
+};
