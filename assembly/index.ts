@@ -21,6 +21,11 @@ import {
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
+import { socketInit } from "./socket/socket";
+export {
+  sys_accept, sys_bind, sys_close, sys_connect, sys_getpeername, sys_getsockname, sys_getsockopt, sys_ioctl, sys_listen, sys_poll, sys_recvmsg,
+  sys_rx_consume, sys_rx_peek, sys_sendmsg, sys_setsockopt, sys_shutdown, sys_socket, sys_tx_commit, sys_tx_reserve,
+} from "./socket/syscall";
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
@@ -48,6 +53,7 @@ export function init(): void {
   for (let i: u32 = 0; i < RING_COUNT; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
   networkInit();
+  socketInit(sockets);
   // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
   const left = arenaLeft() - 65536;
   const packets = left / 4;

@@ -237,11 +237,21 @@ export function sockCharge(sk: Sock, s: Skb): void {
   sk.wmem += s.charge;
 }
 
-// A freed socket must have no charged skbs left: protocols keep an orphaned sock until wmem is 0, or uncharge by clearing skb.charge.
+/** The protocol is done with a closed datagram socket: freed at once, or when the last packet it sent has left. */
+export function sockRelease(sk: Sock): void {
+  if (changetype<ListNode>(sk).linked) changetype<ListNode>(sk).unlink();
+  sk.set(SockFlag.ORPHAN, true);
+  if (!sk.wmem) sockFree(sk);
+}
+
 function sockUncharge(p: usize, charge: u32): void {
   const sk = changetype<Sock>(p);
   const full = sk.wmem >= sk.sndbuf;
   sk.wmem -= charge;
+  if (sk.has(SockFlag.ORPHAN)) {
+    if (!sk.wmem) sockFree(sk);
+    return;
+  }
   if (full && sk.wmem < sk.sndbuf) sockWake(sk, Poll.OUT);
 }
 

@@ -1,0 +1,426 @@
+// The system calls: argument checks, dispatch by kind of socket, the shared datagram receive path. Every call
+// returns >= 0 or -errno and never blocks.
+import {
+  Errno, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAME, MSG_NAMELEN, Poll,
+} from "../abi";
+import { addrCopy, addrIsAny, addrIsV4 } from "../lib/addr";
+import {
+  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_UNSPEC, SHUT_RCV, SHUT_SND, SOCK_DGRAM, SOCK_RAW, SOCK_STREAM, Sock, SockFlag, SockKind, sockAlloc,
+  sockFree, sockOf, sockRelease, sockShiftRx, sockTakeError, sockWake,
+} from "../core/sock";
+import { Skb, skbFree, skbRead } from "../core/skb";
+import { softirqRun } from "../core/softirq";
+import { Sysctl, sysctl } from "../core/sysctl";
+import { NetDevice } from "../link/net_device";
+import {
+  MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, Message, STATE_CONNECTED, datagramDisconnect, packetAddrs, pcbOf,
+} from "../transport/datagram";
+import { filterDetach } from "../transport/filter";
+import { membershipDropAll } from "../transport/membership";
+import { pingBind, pingClose, pingConnect, pingCreate, pingSend } from "../transport/raw/ping";
+import { rawBind, rawClose, rawConnect, rawCreate, rawSend } from "../transport/raw/raw";
+import { udpSend, udpUncork } from "../transport/udp/output";
+import { udpBind, udpClose, udpConnect, udpCreate, udpDisconnect } from "../transport/udp/udp";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4";
+import { NEXTHDR_ICMP } from "../wire/ipv6";
+import { Cmsg, IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET, SOL_UDP, cmsgError, cmsgParse, cmsgReceive } from "./cmsg";
+import { SIOCINQ, SIOCOUTQ, ifIoctl, queueIoctl } from "./ioctl";
+import {
+  netlinkBind, netlinkClose, netlinkCreate, netlinkFrom, netlinkKnown, netlinkName, netlinkSend, netlinkSetOption,
+} from "./netlink";
+import { optInt, optPutInt } from "./option";
+import { getFilterOption, getIpOption, getIpv6Option, setFilterOption, setIpOption, setIpv6Option } from "./options_ip";
+import { getSocketOption, setSocketOption } from "./options_socket";
+import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
+import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
+
+const SOL_ICMPV6: u32 = 58;
+const SOL_RAW: u32 = 255;
+const SOL_PACKET: u32 = 263;
+const SOL_NETLINK: u32 = 270;
+const UDP_CORK: u32 = 1;
+const UDP_NO_CHECK6_TX: u32 = 101;
+const UDP_NO_CHECK6_RX: u32 = 102;
+const UDP_SEGMENT: u32 = 103;
+const UDP_GRO: u32 = 104;
+const M = changetype<Message>(memory.data(offsetof<Message>(), 8));
+
+/** Run what the call set off, and pass its result through. */
+function done(r: i32): i32 {
+  softirqRun();
+  return r;
+}
+
+function create(sk: Sock): i32 {
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: return udpCreate(sk);
+    case SockKind.RAW: return rawCreate(sk);
+    case SockKind.PING: return pingCreate(sk);
+    case SockKind.PACKET: packetCreate(sk, bswap<u16>(sk.protocol)); return 0;
+    case SockKind.NETLINK: netlinkCreate(sk); return 0;
+    default: return -Errno.ESOCKTNOSUPPORT;
+  }
+}
+
+// Which implementation serves (family, type, protocol): the kind, or -errno.
+function kindOf(family: u32, type: u32, protocol: u32): i32 {
+  if (family == AF_PACKET) return type == SOCK_RAW || type == SOCK_DGRAM ? SockKind.PACKET : -Errno.ESOCKTNOSUPPORT;
+  if (family == AF_NETLINK) {
+    if (type != SOCK_RAW && type != SOCK_DGRAM) return -Errno.ESOCKTNOSUPPORT;
+    return netlinkKnown(protocol) ? SockKind.NETLINK : -Errno.EPROTONOSUPPORT;
+  }
+  if (family != AF_INET && family != AF_INET6) return -Errno.EAFNOSUPPORT;
+  const icmp = family == AF_INET ? IPPROTO_ICMP : NEXTHDR_ICMP;
+  switch (type) {
+    case SOCK_STREAM: return protocol == 0 || protocol == IPPROTO_TCP ? SockKind.TCP : -Errno.EPROTONOSUPPORT;
+    case SOCK_DGRAM: return protocol == 0 || protocol == IPPROTO_UDP ? SockKind.UDP : protocol == icmp ? SockKind.PING : -Errno.EPROTONOSUPPORT;
+    case SOCK_RAW: return protocol == 0 || protocol > 255 ? -Errno.EPROTONOSUPPORT : SockKind.RAW;
+    default: return -Errno.ESOCKTNOSUPPORT;
+  }
+}
+
+/** socket(2); `type` without SOCK_NONBLOCK and SOCK_CLOEXEC. A handle or -errno. */
+export function sys_socket(family: u32, type: u32, protocol: u32): i32 {
+  const kind = kindOf(family, type, protocol);
+  if (kind < 0) return kind;
+  const proto = kind == SockKind.TCP ? IPPROTO_TCP : kind == SockKind.UDP ? IPPROTO_UDP : protocol;
+  const sk = sockAlloc(family, type, proto, kind);
+  if (!sk) return -Errno.ENOBUFS;
+  if (sysctl(Sysctl.BINDV6ONLY) && family == AF_INET6) sk.set(SockFlag.V6ONLY, true);
+  const r = create(sk);
+  if (r < 0) {
+    sockFree(sk);
+    return r;
+  }
+  return <i32>sk.handle;
+}
+
+/** bind(2); the sockaddr of `len` bytes at `p`. */
+export function sys_bind(h: u32, p: usize, len: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (sk.kind == <u8>SockKind.PACKET) return packetBind(sk, p, len);
+  if (sk.kind == <u8>SockKind.NETLINK) return netlinkBind(sk, p, len);
+  const need: u32 = sk.family == <u16>AF_INET ? 16 : 24;
+  if (len < need) return -Errno.EINVAL;
+  const e = sockaddrRead(sk, p, len);
+  if (e < 0) return e;
+  // Linux: AF_UNSPEC passes for AF_INET with INADDR_ANY; a v6 socket wants AF_INET6.
+  if (NAME.family == AF_UNSPEC && !(sk.family == <u16>AF_INET && addrIsAny(NAME_ADDR))) return -Errno.EAFNOSUPPORT;
+  if (sk.family == <u16>AF_INET6 && NAME.family != AF_INET6) return -Errno.EAFNOSUPPORT;
+  const low = NAME.port && NAME.port < sysctl(Sysctl.IP_UNPRIVILEGED_PORT_START) && sk.uid != 0;
+  if (low && sk.kind != <u8>SockKind.RAW) return -Errno.EACCES;
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: return udpBind(sk, NAME_ADDR, NAME.port, NAME.scope);
+    case SockKind.RAW: return rawBind(sk, NAME_ADDR, NAME.scope);
+    case SockKind.PING: return pingBind(sk, NAME_ADDR, NAME.port, NAME.scope);
+    default: return -Errno.EOPNOTSUPP;
+  }
+}
+
+/** connect(2): TCP answers -EINPROGRESS until sys_poll says OUT or ERR. */
+export function sys_connect(h: u32, p: usize, len: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (sk.kind == <u8>SockKind.PACKET) return -Errno.EOPNOTSUPP;
+  if (sk.kind == <u8>SockKind.NETLINK) return 0; // only the kernel can be meant
+  const e = sockaddrRead(sk, p, len);
+  if (e < 0) return e;
+  if (NAME.family == AF_UNSPEC) return done(disconnect(sk));
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: return done(udpConnect(sk, NAME_ADDR, NAME.port, NAME.scope));
+    case SockKind.RAW: return done(rawConnect(sk, NAME_ADDR, NAME.scope));
+    case SockKind.PING: return done(pingConnect(sk, NAME_ADDR, NAME.scope));
+    default: return -Errno.EOPNOTSUPP;
+  }
+}
+
+function disconnect(sk: Sock): i32 {
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: udpDisconnect(sk); return 0;
+    case SockKind.RAW: case SockKind.PING: datagramDisconnect(sk); return 0;
+    default: return -Errno.EOPNOTSUPP;
+  }
+}
+
+export function sys_listen(h: u32, backlog: i32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  return -Errno.EOPNOTSUPP;
+}
+
+/** A handle, or -EAGAIN when nothing waits. */
+export function sys_accept(h: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  return -Errno.EOPNOTSUPP;
+}
+
+/** Writes a sockaddr at `p` (128 bytes of room); its length. */
+export function sys_getsockname(h: u32, p: usize): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (sk.kind == <u8>SockKind.PACKET) return packetName(sk, p);
+  if (sk.kind == <u8>SockKind.NETLINK) return netlinkName(sk, p);
+  return sockaddrWrite(sk, p, sk.laddr, sk.lport, sk.boundIf);
+}
+
+export function sys_getpeername(h: u32, p: usize): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (sk.kind == <u8>SockKind.PACKET) return -Errno.EOPNOTSUPP;
+  if (sk.kind == <u8>SockKind.NETLINK) {
+    memory.fill(p, 0, 12);
+    store<u16>(p, <u16>AF_NETLINK);
+    return 12;
+  }
+  if (sk.state != STATE_CONNECTED) return -Errno.ENOTCONN;
+  return sockaddrWrite(sk, p, sk.raddr, sk.rport, sk.boundIf);
+}
+
+export function sys_setsockopt(h: u32, level: u32, name: u32, p: usize, len: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  switch (level) {
+    case SOL_SOCKET: return setSocketOption(sk, name, p, len);
+    case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? done(setIpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? done(setIpv6Option(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? done(setUdpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case SOL_RAW: case SOL_ICMPV6: return setFilterOption(sk, name, p, len);
+    case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case SOL_NETLINK: return sk.kind == <u8>SockKind.NETLINK ? netlinkSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    default: return -Errno.ENOPROTOOPT;
+  }
+}
+
+/** Writes at most `len` bytes at `p`; the length written. */
+export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  switch (level) {
+    case SOL_SOCKET: return getSocketOption(sk, name, p, len);
+    case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? getIpv6Option(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, name, p, len);
+    case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetGetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case SOL_NETLINK: return optPutInt(p, len, 0);
+    default: return -Errno.ENOPROTOOPT;
+  }
+}
+
+function setUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
+  if (len < 4) return -Errno.EINVAL;
+  const v = optInt(p, len);
+  const pcb = pcbOf(sk);
+  switch (name) {
+    case UDP_CORK:
+      pcb.corked = v ? 1 : 0;
+      return v ? 0 : min(udpUncork(sk), 0);
+    case UDP_NO_CHECK6_TX: pcb.noCheck6Tx = v ? 1 : 0; return 0;
+    case UDP_NO_CHECK6_RX: pcb.noCheck6Rx = v ? 1 : 0; return 0;
+    case UDP_SEGMENT:
+      if (v < 0 || v > 65535) return -Errno.EINVAL;
+      pcb.gsoSize = <u16>v;
+      return 0;
+    case UDP_GRO:
+      pcb.gro = v ? 1 : 0;
+      sk.cmsgFlags = v ? sk.cmsgFlags | Cmsg.GRO : sk.cmsgFlags & ~Cmsg.GRO;
+      return 0;
+    default: return -Errno.ENOPROTOOPT;
+  }
+}
+function getUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
+  const pcb = pcbOf(sk);
+  switch (name) {
+    case UDP_CORK: return optPutInt(p, len, pcb.corked);
+    case UDP_NO_CHECK6_TX: return optPutInt(p, len, pcb.noCheck6Tx);
+    case UDP_NO_CHECK6_RX: return optPutInt(p, len, pcb.noCheck6Rx);
+    case UDP_SEGMENT: return optPutInt(p, len, pcb.gsoSize);
+    case UDP_GRO: return optPutInt(p, len, pcb.gro);
+    default: return -Errno.ENOPROTOOPT;
+  }
+}
+
+/** `how`: 0 read, 1 write, 2 both. */
+export function sys_shutdown(h: u32, how: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (how > 2) return -Errno.EINVAL;
+  if (sk.kind == <u8>SockKind.PACKET || sk.kind == <u8>SockKind.NETLINK) return -Errno.EOPNOTSUPP;
+  // Linux marks an unconnected datagram socket too, but says ENOTCONN.
+  sk.shutdown |= <u8>(how == 0 ? SHUT_RCV : how == 1 ? SHUT_SND : SHUT_RCV | SHUT_SND);
+  sockWake(sk, Poll.IN | Poll.OUT | Poll.HUP);
+  return sk.state == STATE_CONNECTED ? 0 : -Errno.ENOTCONN;
+}
+
+/** The application is done with the socket; the handle is dead. */
+export function sys_close(h: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  membershipDropAll(sk);
+  filterDetach(sk);
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: udpClose(sk); break;
+    case SockKind.RAW: rawClose(sk); break;
+    case SockKind.PING: pingClose(sk); break;
+    case SockKind.PACKET: packetClose(sk); break;
+    case SockKind.NETLINK: netlinkClose(sk); break;
+  }
+  sockRelease(sk);
+  return done(0);
+}
+
+/** ioctl(2) with the argument structure at `p`, in and out. */
+export function sys_ioctl(h: u32, cmd: u32, p: usize): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  if (cmd == SIOCINQ || cmd == SIOCOUTQ) {
+    store<i32>(p, queueIoctl(sk, cmd));
+    return 0;
+  }
+  return ifIoctl(sk, cmd, p);
+}
+
+/** One message; the msghdr record of abi at `msg`. Bytes sent or -errno. */
+export function sys_sendmsg(h: u32, msg: usize, flags: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  const p = <usize>load<u32>(msg, MSG_DATA);
+  const len = load<u32>(msg, MSG_DATALEN);
+  const name = <usize>load<u32>(msg, MSG_NAME);
+  const nameLen = load<u32>(msg, MSG_NAMELEN);
+  if (sk.kind == <u8>SockKind.NETLINK) return done(netlinkSend(sk, p, len));
+  if (sk.kind == <u8>SockKind.PACKET) return done(packetSend(sk, p, len, name && nameLen ? name : 0, nameLen));
+  const e = <i32>sockTakeError(sk);
+  if (e) return -e;
+  if (flags & MSG_OOB) return -Errno.EOPNOTSUPP;
+  const m = M;
+  m.reset();
+  m.flags = flags;
+  const bad = destination(sk, m, name, nameLen);
+  if (bad < 0) return bad;
+  const control = <usize>load<u32>(msg, MSG_CONTROL);
+  if (control) {
+    const c = cmsgParse(sk, control, load<u32>(msg, MSG_CONTROLLEN), m);
+    if (c < 0) return c;
+  }
+  switch (<i32>sk.kind) {
+    case SockKind.UDP: return done(udpSend(sk, p, len, m));
+    case SockKind.RAW: return done(rawSend(sk, p, len, m));
+    case SockKind.PING: return done(pingSend(sk, p, len, m));
+    default: return -Errno.EOPNOTSUPP;
+  }
+}
+
+function destination(sk: Sock, m: Message, name: usize, nameLen: u32): i32 {
+  if (!name || !nameLen) return 0;
+  const e = sockaddrRead(sk, name, nameLen);
+  if (e < 0) return e;
+  if (NAME.family == AF_UNSPEC && sk.family == <u16>AF_INET6) return 0; // Linux: as without a name
+  addrCopy(m.dst, NAME_ADDR);
+  m.named = 1;
+  m.port = NAME.port;
+  m.flowLabel = NAME.flowinfo & 0xfffff;
+  if (sk.kind == <u8>SockKind.RAW) m.proto = NAME.port;
+  if (NAME.scope && !addrIsV4(NAME_ADDR)) m.oif = NAME.scope;
+  return 0;
+}
+
+/**
+ * One message: fills the buffers the msghdr record points at. Bytes received (with MSG_TRUNC in `flags` the full length), -EAGAIN when nothing
+ * waits, or the pending error.
+ */
+export function sys_recvmsg(h: u32, msg: usize, flags: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return -Errno.EBADF;
+  store<u32>(msg, 0, MSG_FLAGS);
+  if (flags & MSG_ERRQUEUE) return receiveError(sk, msg);
+  const s = sk.rxq.first;
+  if (!s) {
+    const e = <i32>sockTakeError(sk);
+    if (e) return -e;
+    if (sk.shutdown & SHUT_RCV) return 0;
+    return -Errno.EAGAIN;
+  }
+  const total = s.total;
+  const room = load<u32>(msg, MSG_DATALEN);
+  const n = min(total, room);
+  skbRead(s, 0, load<u32>(msg, MSG_DATA), n);
+  if (n < total) store<u32>(msg, MSG_TRUNC, MSG_FLAGS);
+  store<u32>(msg, n, MSG_DATALEN);
+  writeName(sk, s, msg);
+  if (load<u32>(msg, MSG_CONTROL)) cmsgReceive(sk, s, msg);
+  else store<u32>(msg, 0, MSG_CONTROLLEN);
+  sk.stamp = s.tstamp;
+  if (!(flags & MSG_PEEK)) skbFree(sockShiftRx(sk)!);
+  return <i32>(flags & MSG_TRUNC ? total : n);
+}
+
+const SRC: usize = memory.data(16, 8);
+const DST: usize = memory.data(16, 8);
+const NAME_OUT: usize = memory.data(128, 8);
+
+function writeName(sk: Sock, s: Skb, msg: usize): void {
+  const p = <usize>load<u32>(msg, MSG_NAME);
+  let n: u32 = 0;
+  if (sk.kind == <u8>SockKind.PACKET) n = packetFrom(s, NAME_OUT);
+  else if (sk.kind == <u8>SockKind.NETLINK) n = netlinkFrom(s, NAME_OUT);
+  else if (s.net) {
+    packetAddrs(s, SRC, DST);
+    const port = sk.kind == <u8>SockKind.UDP && s.trans ? <u32>bswap<u16>(load<u16>(s.trans)) : 0;
+    n = sockaddrWrite(sk, NAME_OUT, SRC, port, changetype<NetDevice>(s.dev).ifindex);
+  }
+  putName(msg, p, n);
+}
+function putName(msg: usize, p: usize, n: u32): void {
+  if (p) memory.copy(p, NAME_OUT, min(n, load<u32>(msg, MSG_NAMELEN)));
+  store<u32>(msg, n, MSG_NAMELEN);
+}
+
+function receiveError(sk: Sock, msg: usize): i32 {
+  const s = sk.errq.shift();
+  if (!s) return -Errno.EAGAIN;
+  const n = min(s.total, load<u32>(msg, MSG_DATALEN));
+  skbRead(s, 0, load<u32>(msg, MSG_DATA), n);
+  store<u32>(msg, MSG_ERRQUEUE | (n < s.total ? MSG_TRUNC : 0), MSG_FLAGS);
+  const len = sockaddrWrite(sk, NAME_OUT, changetype<usize>(s) + offsetof<Skb>("cb2"), <u32>(s.cb1 >> 32), sk.boundIf);
+  putName(msg, load<u32>(msg, MSG_NAME), len);
+  store<u32>(msg, n, MSG_DATALEN);
+  if (load<u32>(msg, MSG_CONTROL)) cmsgError(sk, s, msg);
+  skbFree(s);
+  // The next queued error becomes the pending one (Linux sock_dequeue_err_skb).
+  const next = sk.errq.first;
+  sk.err = next ? <u32>next.cb0 : 0;
+  return <i32>n;
+}
+
+export function sys_tx_reserve(h: u32, want: u32): i32 {
+  const sk = sockOf(h);
+  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+}
+export function sys_tx_commit(h: u32, n: u32, flags: u32): i32 {
+  const sk = sockOf(h);
+  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+}
+export function sys_rx_peek(h: u32, want: u32): i32 {
+  const sk = sockOf(h);
+  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+}
+export function sys_rx_consume(h: u32, n: u32): i32 {
+  const sk = sockOf(h);
+  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+}
+
+/** Level readiness, Poll bits; POLLNVAL (0x20) for a dead handle. */
+export function sys_poll(h: u32): i32 {
+  const sk = sockOf(h);
+  if (!sk) return 0x20;
+  let m: u32 = 0;
+  if (sk.rxCount || sk.shutdown & SHUT_RCV) m |= Poll.IN;
+  if (sk.wmem < sk.sndbuf || sk.shutdown & SHUT_SND) m |= Poll.OUT;
+  if (sk.err || sk.errCount) m |= Poll.ERR;
+  if (sk.shutdown & SHUT_RCV) m |= Poll.RDHUP;
+  if (sk.shutdown == (SHUT_RCV | SHUT_SND)) m |= Poll.HUP;
+  return m;
+}

@@ -1,0 +1,113 @@
+// A socket's multicast memberships, both families, with source filters (RFC 3678); the interface's own list is in network/.
+import { Errno } from "../abi";
+import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
+import { Pool } from "../lib/pool";
+import { Sock, SockFlag } from "../core/sock";
+import { Sysctl, sysctl } from "../core/sysctl";
+import { NetDevice, netDeviceByIndex } from "../link/net_device";
+import { igmpJoin, igmpLeave } from "../network/ipv4/igmp";
+import { mldJoin, mldLeave } from "../network/ipv6/mld";
+
+const SOURCES_MAX: u32 = 16;
+
+@unmanaged @final export class Membership {
+  next: usize;
+  addr0: u64; addr1: u64;
+  ifindex: u32;
+  /** 1: only the listed sources; 0: all but the listed. */
+  include: u32;
+  count: u32;
+  @inline get addr(): usize { return changetype<usize>(this) + offsetof<Membership>("addr0"); }
+  @inline source(i: u32): usize { return changetype<usize>(this) + offsetof<Membership>() + (<usize>i << 4); }
+}
+const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+
+export function membershipInit(): void { POOL.init(offsetof<Membership>() + (<usize>SOURCES_MAX << 4), 1024); }
+
+function find(sk: Sock, group: usize, ifindex: u32): Membership | null {
+  let m = changetype<Membership | null>(sk.memberships);
+  while (m && !(addrEqual(m.addr, group) && (!ifindex || m.ifindex == ifindex))) m = changetype<Membership | null>(m.next);
+  return m;
+}
+
+/** Join `group` on `d`. 0, -EADDRINUSE (already), -ENOBUFS. */
+export function membershipAdd(sk: Sock, d: NetDevice, group: usize): i32 {
+  if (find(sk, group, d.ifindex)) return -Errno.EADDRINUSE;
+  let n: u32 = 0;
+  let o = changetype<Membership | null>(sk.memberships);
+  while (o) {
+    n++;
+    o = changetype<Membership | null>(o.next);
+  }
+  if (n >= sysctl(Sysctl.IGMP_MAX_MEMBERSHIPS)) return -Errno.ENOBUFS;
+  const p = POOL.alloc();
+  if (!p) return -Errno.ENOBUFS;
+  if (!(addrIsV4(group) ? igmpJoin(d, group) : mldJoin(d, group))) {
+    POOL.release(p);
+    return -Errno.ENOBUFS;
+  }
+  const m = changetype<Membership>(p);
+  addrCopy(m.addr, group);
+  m.ifindex = d.ifindex;
+  m.next = sk.memberships;
+  sk.memberships = p;
+  return 0;
+}
+
+/** Leave; ifindex 0 = wherever it was joined. 0 or -EADDRNOTAVAIL. */
+export function membershipDrop(sk: Sock, ifindex: u32, group: usize): i32 {
+  const m = find(sk, group, ifindex);
+  if (!m) return -Errno.EADDRNOTAVAIL;
+  let link = changetype<usize>(sk) + offsetof<Sock>("memberships");
+  while (load<usize>(link) != changetype<usize>(m)) link = load<usize>(link) + offsetof<Membership>("next");
+  store<usize>(link, m.next);
+  const d = netDeviceByIndex(m.ifindex);
+  if (d) {
+    if (addrIsV4(group)) igmpLeave(d, m.addr);
+    else mldLeave(d, m.addr);
+  }
+  POOL.release(changetype<usize>(m));
+  return 0;
+}
+
+/** Leave everything (close). */
+export function membershipDropAll(sk: Sock): void {
+  while (sk.memberships) {
+    const m = changetype<Membership>(sk.memberships);
+    membershipDrop(sk, m.ifindex, m.addr);
+  }
+}
+
+/**
+ * Add or remove a source: `include` as IP_ADD/DROP_SOURCE_MEMBERSHIP (joins on first use, leaves with the last), else IP_BLOCK/UNBLOCK_SOURCE.
+ */
+export function membershipSource(sk: Sock, d: NetDevice, group: usize, source: usize, add: bool, include: bool): i32 {
+  let m = find(sk, group, d.ifindex);
+  if (!m) {
+    if (!add || !include) return -Errno.EADDRNOTAVAIL;
+    const r = membershipAdd(sk, d, group);
+    if (r < 0) return r;
+    m = find(sk, group, d.ifindex)!;
+    m.include = 1;
+  }
+  if ((m.include != 0) != include) return -Errno.EINVAL;
+  for (let i: u32 = 0; i < m.count; i++) {
+    if (!addrEqual(m.source(i), source)) continue;
+    if (add) return -Errno.EADDRNOTAVAIL;
+    addrCopy(m.source(i), m.source(--m.count));
+    if (include && !m.count) return membershipDrop(sk, d.ifindex, group);
+    return 0;
+  }
+  if (!add) return -Errno.EADDRNOTAVAIL;
+  if (m.count >= SOURCES_MAX) return -Errno.ENOBUFS;
+  addrCopy(m.source(m.count++), source);
+  return 0;
+}
+
+/** May a packet to `group` from `source` that came in by `ifindex` go to `sk`? */
+export function membershipAllows(sk: Sock, group: usize, source: usize, ifindex: u32): bool {
+  const m = find(sk, group, ifindex);
+  if (!m) return sk.has(SockFlag.MC_ALL);
+  for (let i: u32 = 0; i < m.count; i++) if (addrEqual(m.source(i), source)) return m.include != 0;
+  return m.include == 0;
+}
