@@ -1,5 +1,5 @@
 // Where the parts of this installation are.
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CliError } from './fail.js';
@@ -16,6 +16,8 @@ export const CORE_WASM = join(PACKAGE_ROOT, 'build/core.wasm');
 export const ADDON = join(NATIVE_BUILD, 'nuse.node');
 export const NUSE_EXEC = join(NATIVE_BUILD, 'nuse-exec');
 
+export const packageVersion = (): string => (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
+
 /** The path of `program` in PATH or sbin, or null. */
 export function findProgram(program: string): string | null {
   for (const dir of [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin']) {
@@ -28,6 +30,11 @@ export function findProgram(program: string): string | null {
     }
   }
   return null;
+}
+
+/** The prefix whose include/node holds node_api.h: beside the running node, or Debian's libnode-dev. */
+export function findNodeHeaders(): string | undefined {
+  return [dirname(dirname(process.execPath)), '/usr', '/usr/local'].find((d) => existsSync(join(d, 'include/node/node_api.h')));
 }
 
 /** Throws when a part that running needs was not built. */

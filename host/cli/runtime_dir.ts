@@ -34,6 +34,9 @@ export function controlPath(name: string): string {
 /** Path of the socket on which programs hand over their notification descriptor. */
 export const launchPath = (name: string): string => controlPath(name).slice(0, -SUFFIX.length) + '.run';
 
+/** Path of what the stack's process says. */
+export const logPath = (name: string): string => controlPath(name).slice(0, -SUFFIX.length) + '.log';
+
 /** Names that have a control socket, living or not. */
 export function stackNames(): string[] {
   return readdirSync(runtimeDir()).filter((f) => f.endsWith(SUFFIX)).map((f) => f.slice(0, -SUFFIX.length)).filter((n) => NAME.test(n)).sort();

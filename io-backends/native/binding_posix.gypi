@@ -1,5 +1,1 @@
-{
-  "variables": {
-    "posix_sources": []
-  }
-}
+{ "variables": { "posix_sources": ["../../host/posix/native/fd.c","../../host/posix/native/guardian.c","../../host/posix/native/notify.c","../../host/posix/native/register.c","../../host/posix/native/task.c"] } }

@@ -1,0 +1,96 @@
+// The `nuse` command. What stands after the first `--` is the program and its arguments; commander sees only the rest.
+import { spawnSync } from 'node:child_process';
+import { Command, CommanderError } from 'commander';
+import { formatFindings, diagnose, usable } from './doctor.js';
+import { CliError, EXIT_NUSE, tell } from './fail.js';
+import { findNodeHeaders, packageVersion } from './install.js';
+import { loadConfigFile } from '../config/load.js';
+import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
+import { daemon } from './daemon.js';
+import { runProgram, type RunOptions } from './run.js';
+
+/** Options of commands that start a stack. */
+function stackOptions(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'nuse.conf (default: $NUSECONF, else loopback only)')
+    .option('--pcap <file>', 'write a pcapng of all interfaces')
+    .option('--json', 'tell errors as JSON')
+    .option('-v, --verbose', 'tell what happens, on stderr');
+}
+
+/** The commands; each action answers the exit code. */
+function build(program: readonly string[] | undefined, done: (code: number | Promise<number>) => void): Command {
+  const root = new Command('nuse').description('Run unmodified programs on a TCP/IP stack of their own, in WebAssembly.').exitOverride()
+    .version(packageVersion(), '-V, --version')
+    .usage('[run] [-c FILE] [--pcap FILE] [--json] [-v] -- PROGRAM [ARGUMENT]...');
+  const noProgram = (name: string) => {
+    if (program) throw new CliError(`${name} runs no program`, `remove \`-- ${program.join(' ')}\``);
+  };
+  const needProgram = (how: string): readonly string[] => {
+    if (!program?.length) throw new CliError('no program given', `write: ${how} -- PROGRAM [ARGUMENT]...`);
+    return program;
+  };
+  stackOptions(root.command('run', { isDefault: true }).description('run a program on a new stack; the exit code is the program\'s'))
+    .action((o: RunOptions) => done(runProgram(needProgram('nuse'), o)));
+  root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
+    .action((file: string, o: { json?: boolean }) => {
+      noProgram('check');
+      const config = loadConfigFile(file);
+      process.stdout.write(o.json ? `${JSON.stringify(config, null, 2)}\n` : `${file}: ok, ${config.interfaces.length} interface(s), ${config.routes.length} route(s)\n`);
+      done(0);
+    });
+  root.command('doctor').description('what this machine allows, and the commands that fix what is missing').option('--json', 'as JSON')
+    .action((o: { json?: boolean }) => {
+      noProgram('doctor');
+      const findings = diagnose(findNodeHeaders(), probe);
+      process.stdout.write(o.json ? `${JSON.stringify({ ok: usable(findings), findings }, null, 2)}\n` : formatFindings(findings));
+      done(usable(findings) ? 0 : 1);
+    });
+  stackOptions(root.command('up <name>').description('start a stack that programs share'))
+    .action((name: string, o: RunOptions) => {
+      noProgram('up');
+      done(upStack(name, o));
+    });
+  root.command('exec <name>').description('run a program on a stack that is up').option('--json', 'tell errors as JSON')
+    .action((name: string) => done(execIn(name, needProgram(`nuse exec ${name}`))));
+  root.command('ps').description('stacks that are up, and their programs').option('--json', 'as JSON')
+    .action((o: { json?: boolean }) => {
+      noProgram('ps');
+      done(listStacks(!!o.json));
+    });
+  root.command('stats <name>').description('counters of a stack: drops by reason, SNMP, interfaces').option('--json', 'as JSON')
+    .action((name: string, o: { json?: boolean }) => {
+      noProgram('stats');
+      done(showStats(name, !!o.json));
+    });
+  root.command('down <name>').description('end the programs of a stack, then the stack').option('--json', 'tell errors as JSON')
+    .action((name: string) => {
+      noProgram('down');
+      done(downStack(name));
+    });
+  // The process behind `up`; not for people.
+  root.command('daemon <name>', { hidden: true }).option('-c, --config <file>').option('--pcap <file>').option('-v, --verbose')
+    .action((name: string, o: RunOptions) => done(daemon(name, o)));
+  return root;
+}
+
+/** Does a program run on a stack here? null, or what went wrong. */
+function probe(): string | null {
+  const r = spawnSync(process.execPath, [process.argv[1], 'run', '--', 'true'], { encoding: 'utf8', timeout: 15000, env: { ...process.env, NUSECONF: '' } });
+  return r.status === 0 ? null : (r.error?.message ?? (r.stderr.trim() || `exit code ${r.status}`));
+}
+
+/** Run the command with these arguments; sets the exit code. */
+export async function main(argv: readonly string[]): Promise<void> {
+  const split = argv.indexOf('--');
+  const own = split < 0 ? argv : argv.slice(0, split);
+  const program = split < 0 ? undefined : argv.slice(split + 1);
+  let code: number | Promise<number> = EXIT_NUSE;
+  try {
+    await build(program, (c) => { code = c; }).parseAsync(own.slice(), { from: 'user' });
+    process.exitCode = await code;
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : EXIT_NUSE;
+    else process.exitCode = tell(error, own.includes('--json'));
+  }
+}

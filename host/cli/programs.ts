@@ -1,0 +1,43 @@
+// Extension of the stack worker: programs. Takes notification descriptors, and serves the calls that come through them.
+import { writeSync } from 'node:fs';
+import { EPOLLIN } from '../native.js';
+import type { PosixNative } from '../posix/native.js';
+import { Supervisor } from '../posix/supervisor.js';
+import type { Extension, StackContext } from '../threads/stack_worker.js';
+
+/** Request `program`: a notification descriptor of this process, now the worker's. Replies when its calls are served. */
+export interface ProgramRequest {
+  notify: number;
+  /** Names the program in the notice `program-gone`, which comes when it and all it started have ended. */
+  id: number;
+}
+/** Request `take-program`: a connected socket over which nuse-exec sends its descriptor and waits for the word to begin. The owner closes it after the reply. */
+export interface TakeRequest {
+  socket: number;
+  id: number;
+}
+
+export function attachPrograms(stack: StackContext): Extension {
+  const native = stack.native as unknown as PosixNative;
+  const supervisor = new Supervisor(stack.core, native, stack.loop, { log: (text) => stack.log(1, text) });
+  stack.loop.onSocketEvents((handle, mask) => { supervisor.onSocketEvents(handle, mask); });
+  const serve = (notify: number, id: number) => supervisor.attach(notify, () => stack.notify('program-gone', { id }));
+  stack.handle('program', (body, reply) => {
+    const { notify, id } = body as ProgramRequest;
+    serve(notify, id);
+    reply(null);
+  });
+  stack.handle('take-program', (body, reply) => {
+    const { socket, id } = body as TakeRequest;
+    const source = stack.loop.addSource(socket, EPOLLIN, () => {
+      stack.loop.removeSource(source);
+      const notify = native.posixReceiveFd(socket, 0);
+      if (notify >= 0) {
+        serve(notify, id);
+        writeSync(socket, 'g');
+      }
+      reply(notify >= 0);
+    });
+  });
+  return {};
+}

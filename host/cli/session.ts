@@ -1,0 +1,106 @@
+// A stack and its programs, as the command's main thread sees them.
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { StackConfig } from '../config/config.js';
+import { loadNative } from '../native.js';
+import { LaunchError, launch } from '../posix/launch.js';
+import type { PosixNative } from '../posix/native.js';
+import type { StackInterface } from '../threads/messages.js';
+import { StackThread } from '../threads/stack_thread.js';
+import { CliError } from './fail.js';
+import type { Counters } from './counters.js';
+import type { StackStats } from './format.js';
+import { CORE_WASM, requireBuild } from './install.js';
+
+export type Log = ((text: string) => void) | undefined;
+type Stdio = 'inherit' | 'ignore' | 'pipe' | number;
+
+export interface Program {
+  readonly pid: number;
+  /** Its exit status as a shell would give it: its own, or 128 + signal. */
+  readonly exit: Promise<number>;
+  /** Resolves when it and everything it started have ended. */
+  readonly gone: Promise<void>;
+  readonly stdin: NodeJS.WritableStream | null;
+}
+
+/** The worker's entry beside this file: the bundle's .mjs, or tsc's .js. */
+function workerEntry(): URL {
+  const bundled = new URL('./stack_worker.mjs', import.meta.url);
+  return existsSync(fileURLToPath(bundled)) ? bundled : new URL('./stack_worker.js', import.meta.url);
+}
+
+/** The resolv.conf of a stack's programs. */
+export function resolvConf(dns: StackConfig['dns']): string {
+  return dns.servers.map((s) => `nameserver ${s}\n`).join('') + (dns.search.length ? `search ${dns.search.join(' ')}\n` : '') || '# no name servers are configured\n';
+}
+
+export class Session {
+  /** Resolves when the stack ends without having been asked to. */
+  readonly crashed: Promise<Error>;
+  private readonly waiting = new Map<number, () => void>();
+  private nextId = 1;
+
+  private constructor(private readonly thread: StackThread, private readonly config: StackConfig) {
+    thread.on('notice', (kind: string, body: unknown) => {
+      if (kind !== 'program-gone') return;
+      const { id } = body as { id: number };
+      this.waiting.get(id)?.();
+      this.waiting.delete(id);
+    });
+    this.crashed = new Promise((resolve) => { void thread.ended.then((why) => { if (why) resolve(why); }); });
+  }
+
+  get interfaces(): readonly StackInterface[] { return this.thread.interfaces; }
+
+  /** Start a stack. Throws CliError with the reason. */
+  static async start(config: StackConfig, options: { log?: Log } = {}): Promise<Session> {
+    requireBuild();
+    const { log } = options;
+    try {
+      const thread = await StackThread.start({ entry: workerEntry(), wasm: CORE_WASM, config, extensions: { programs: {}, counters: {} } });
+      thread.on('log', (_level: number, text: string) => log?.(text));
+      thread.on('notice', (kind: string, body: unknown) => { if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`); });
+      for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);
+      if (config.pcap !== undefined) log?.(`writing ${config.pcap}`);
+      return new Session(thread, config);
+    } catch (error) {
+      throw new CliError((error as Error).message, '`nuse doctor` tells what this machine allows');
+    }
+  }
+
+  /** Start a program. Throws CliError when nuse-exec could not get it ready; it has said why on stderr. */
+  async launch(argv: readonly string[], stdio: [Stdio, Stdio, Stdio] = ['inherit', 'inherit', 'inherit']): Promise<Program> {
+    try {
+      const native = loadNative() as unknown as PosixNative;
+      const { child, notify, go, exit } = await launch(native, { command: [...argv], resolvConf: resolvConf(this.config.dns), stdio });
+      const { id, gone } = this.expect();
+      await this.thread.request('program', { notify, id });
+      go();
+      return { pid: child.pid!, exit, gone, stdin: child.stdin };
+    } catch (error) {
+      throw error instanceof LaunchError ? new CliError(error.message) : error;
+    }
+  }
+
+  /** Take a program whose nuse-exec is at the other end of this socket (our descriptor); resolves when it may begin. */
+  async take(socket: number): Promise<{ gone: Promise<void> } | null> {
+    const { id, gone } = this.expect();
+    return (await this.thread.request('take-program', { socket, id })) ? { gone } : null;
+  }
+
+  async stats(): Promise<StackStats> {
+    const [a, b] = await Promise.all([this.thread.request('statistics'), this.thread.request('counters')]);
+    const { usage, vifs } = a as StackStats;
+    return { ...(b as Counters), usage, vifs };
+  }
+
+  close(): Promise<void> {
+    return this.thread.close();
+  }
+
+  private expect(): { id: number; gone: Promise<void> } {
+    const id = this.nextId++;
+    return { id, gone: new Promise((resolve) => this.waiting.set(id, resolve)) };
+  }
+}

@@ -1,0 +1,16 @@
+// Entry of a stack's worker thread: the parts that make a stack of the command line, put together.
+import { applyConfig } from '../control/apply.js';
+import { serveStack } from '../threads/stack_worker.js';
+import { localMac } from '../vif.js';
+import { openNativeVif } from '../../io-backends/native/vif.js';
+import { attachCounters } from './counters.js';
+import { attachPrograms } from './programs.js';
+
+await serveStack({
+  openVif: (native, memory, spec, random) => openNativeVif(native, memory, spec, localMac(random)),
+  configure: applyConfig,
+  extensions: {
+    programs: () => Promise.resolve({ attach: attachPrograms }),
+    counters: () => Promise.resolve({ attach: attachCounters }),
+  },
+});
