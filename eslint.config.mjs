@@ -34,7 +34,7 @@ const common = {
   'no-var': 'error',
   'prefer-const': 'error',
   'no-empty': 'error',
-  'no-duplicate-imports': 'error',
+  'no-duplicate-imports': ['error', { allowSeparateTypeImports: true }],
   'no-unreachable': 'error',
   'no-dupe-else-if': 'error',
   'no-self-assign': 'error',

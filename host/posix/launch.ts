@@ -6,6 +6,7 @@
 // user: then nuse-exec makes a user namespace too.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, closeSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import type { Socket } from 'node:net';
 import { constants, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -25,8 +26,8 @@ export interface LaunchOptions {
   env?: NodeJS.ProcessEnv;
   /** stdin, stdout, stderr as of child_process.spawn; default: ours. */
   stdio?: [StdioEntry, StdioEntry, StdioEntry];
-  /** Wait for the programs that the program leaves behind, too; default true. They keep the stack. */
-  waitForAll?: boolean;
+  /** Enter the namespaces of this process, a program of the same stack, instead of making new ones. */
+  join?: number;
 }
 type StdioEntry = 'inherit' | 'pipe' | 'ignore' | number;
 
@@ -66,6 +67,33 @@ function files(options: LaunchOptions): Array<[string, string]> {
   return list;
 }
 
+/** Start nuse-exec with `control` as its connection to the stack; its files are made in `dir`. */
+function startExec(control: number | Socket, dir: string, options: LaunchOptions): { child: ChildProcess; exit: Promise<number> } {
+  chmodSync(dir, 0o755);
+  const args = ['3'];
+  if (options.join !== undefined) args.push('--join', String(options.join));
+  files(options).forEach(([target, text], i) => {
+    const source = join(dir, String(i));
+    writeFileSync(source, text, { mode: 0o644 });
+    args.push('--bind', source, target);
+  });
+  const stdio = options.stdio ?? ['inherit', 'inherit', 'inherit'];
+  const child = spawn(execPath(), [...args, '--', ...options.command], { stdio: [...stdio, control], env: options.env ?? process.env });
+  const exit = new Promise<number>((resolve) => {
+    child.on('error', () => { resolve(125); });
+    child.on('exit', (code, signal) => { resolve(signal ? 128 + constants.signals[signal] : code ?? 125); });
+  });
+  return { child, exit };
+}
+
+/** Start a program of a stack in another process, to which `control` is connected: that process answers nuse-exec. */
+export function startOn(control: Socket, options: LaunchOptions): { child: ChildProcess; exit: Promise<number> } {
+  const dir = mkdtempSync(join(tmpdir(), 'nuse-'));
+  const started = startExec(control, dir, options);
+  void started.exit.then(() => { rmSync(dir, { recursive: true, force: true }); });
+  return started;
+}
+
 /** Start nuse-exec up to the point where the program's calls can be served. Throws LaunchError. */
 export async function launch(native: PosixNative, options: LaunchOptions): Promise<Launched> {
   const pair = new Int32Array(2);
@@ -74,19 +102,7 @@ export async function launch(native: PosixNative, options: LaunchOptions): Promi
   const [theirs, ours] = pair;
   const dir = mkdtempSync(join(tmpdir(), 'nuse-'));
   try {
-    chmodSync(dir, 0o755);
-    const args = ['3'];
-    files(options).forEach(([target, text], i) => {
-      const source = join(dir, String(i));
-      writeFileSync(source, text, { mode: 0o644 });
-      args.push('--bind', source, target);
-    });
-    const stdio = options.stdio ?? ['inherit', 'inherit', 'inherit'];
-    const child = spawn(execPath(), [...args, '--', ...options.command], { stdio: [...stdio, theirs], env: options.env ?? process.env });
-    const exit = new Promise<number>((resolve) => {
-      child.on('error', () => { resolve(125); });
-      child.on('exit', (code, signal) => { resolve(signal ? 128 + constants.signals[signal] : code ?? 125); });
-    });
+    const { child, exit } = startExec(theirs, dir, options);
     closeSync(theirs);
     const notify = native.posixReceiveFd(ours, READY_MS);
     if (notify < 0) {

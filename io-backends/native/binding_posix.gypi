@@ -1,1 +1,18 @@
-{ "variables": { "posix_sources": ["../../host/posix/native/fd.c","../../host/posix/native/guardian.c","../../host/posix/native/notify.c","../../host/posix/native/register.c","../../host/posix/native/task.c"] } }
+{
+  "variables": {
+    "posix_sources": [
+      "../../host/posix/native/fd.c",
+      "../../host/posix/native/guardian.c",
+      "../../host/posix/native/notify.c",
+      "../../host/posix/native/register.c",
+      "../../host/posix/native/task.c"
+    ]
+  },
+  "targets": [
+    {
+      "target_name": "nuse-exec",
+      "type": "executable",
+      "sources": ["../../host/posix/native/nuse-exec.c", "../../host/posix/native/filter.c"]
+    }
+  ]
+}

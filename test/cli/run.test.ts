@@ -87,7 +87,8 @@ test('doctor as an ordinary user names the command for what is missing', () => {
   if (process.getuid!() !== 0) return;
   const r = spawnSync('setpriv', ['--reuid', '65534', '--regid', '65534', '--clear-groups', ...NUSE, 'doctor', '--json'], { encoding: 'utf8', env: { ...ENV, HOME: dir } });
   const { findings } = JSON.parse(r.stdout) as { findings: { name: string; ok: boolean; fix?: string }[] };
-  assert.match(findings.find((f) => f.name === 'TAP device')!.fix!, /^sudo ip tuntap add dev nuse-eth0 mode tap vnet_hdr user 65534/);
+  const writable = spawnSync('stat', ['-c', '%a', '/dev/net/tun'], { encoding: 'utf8' }).stdout.trim().endsWith('6');
+  assert.match(findings.find((f) => f.name === 'TAP device')!.fix!, writable ? /^sudo ip tuntap add dev nuse-eth0 mode tap vnet_hdr user 65534/ : /^sudo chmod 666 \/dev\/net\/tun$/);
   assert.match(findings.find((f) => f.name === 'raw packets')!.fix!, /sudo|unshare/);
 });
 
@@ -136,7 +137,7 @@ while True:
 _, status = os.waitpid(pid, 0)
 print(out.count(b'got it'), os.waitstatus_to_exitcode(status))
 `;
-  const program = 'n=0; trap "n=\\$((n+1)); echo got it" INT; echo ready; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 4'.replace('\\$', '$').replace('"n=$((n+1)); echo got it"', '"echo got it"');
+  const program = 'trap "echo got it" INT; echo ready; i=0; while [ $i -lt 20 ]; do sleep 0.05; i=$((i+1)); done; exit 4';
   const r = spawnSync('/usr/bin/python3', ['-c', script, ...NUSE, '--', 'sh', '-c', program], { encoding: 'utf8', timeout: 20000, env: ENV });
   assert.is(r.stdout.trim(), '1 4', r.stderr);
 });

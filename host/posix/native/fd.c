@@ -1,5 +1,4 @@
 // Data descriptors: socket pairs, and bytes between them and linear memory.
-#define _GNU_SOURCE
 #include "posix.h"
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,6 @@
 // Notified: what creates, names, connects or configures a network socket, messages with an address, and the
 // socket ioctls. Native: everything that works on the unix socket behind the descriptor (read, write, poll, close ...).
 // Refused: other ways to the network: x32 and 32-bit socket calls, io_uring, address families we do not serve.
-#define _GNU_SOURCE
 #include "filter.h"
 #include <errno.h>
 #include <linux/audit.h>

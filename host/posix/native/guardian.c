@@ -4,7 +4,6 @@
 //
 // After the runtime's death nobody else touches this memory; but its threads may have died holding locks: nothing
 // here allocates or uses stdio.
-#define _GNU_SOURCE
 #include "posix.h"
 #include <errno.h>
 #include <fcntl.h>

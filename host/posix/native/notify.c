@@ -1,5 +1,4 @@
 // Seccomp user notification (seccomp_unotify(2)): receive a call, answer it, give it a descriptor.
-#define _GNU_SOURCE
 #include "posix.h"
 #include <errno.h>
 #include <fcntl.h>

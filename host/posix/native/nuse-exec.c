@@ -1,12 +1,11 @@
 // nuse-exec: start a program whose network is the runtime's.
 //
-//   nuse-exec CONTROL-FD [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...
+//   nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...
 //
 // Unshares the network (and mounts; and users, when not root), hides the local sockets of system services that reach
 // the real network, puts the given files in place, installs the filter, sends the notification descriptor over
 // CONTROL-FD (SCM_RIGHTS), waits for one byte, and becomes the program.
 // What goes wrong before that is said on stderr; exit status 125, or 126/127 as of a shell for the program itself.
-#define _GNU_SOURCE
 #include "filter.h"
 #include <dirent.h>
 #include <errno.h>
@@ -71,6 +70,25 @@ static void unshare_all(void) {
     snprintf(map, sizeof map, "%u %u 1", gid, gid);
     write_file("/proc/self/gid_map", map);
   }
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("cannot make mounts private: %s", strerror(errno));
+}
+
+static int enter(pid_t pid, const char *what, int type) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/ns/%s", pid, what);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return -errno;
+  int r = setns(fd, type) ? -errno : 0;
+  close(fd);
+  return r;
+}
+
+/** The network (and, when not root, the users) of another program of the stack; mounts of our own. */
+static void join_namespaces(pid_t pid) {
+  int r = geteuid() == 0 ? 0 : enter(pid, "user", CLONE_NEWUSER);
+  if (r == 0) r = enter(pid, "net", CLONE_NEWNET);
+  if (r < 0) fail("cannot enter the stack's namespaces: %s", strerror(-r));
+  if (unshare(CLONE_NEWNS)) fail("cannot make namespaces: %s", strerror(errno));
   if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL)) fail("cannot make mounts private: %s", strerror(errno));
 }
 
@@ -141,6 +159,19 @@ static void bind_file(const char *source, const char *target) {
   if (mount(source, path, NULL, MS_BIND, NULL)) fail("cannot put %s in place: %s", target, strerror(errno));
 }
 
+/** One supervisor per task is all the kernel allows; found out by a child, before anything is changed. */
+static void refuse_second_supervisor(void) {
+  pid_t child = fork();
+  if (child < 0) fail("fork: %s", strerror(errno));
+  if (child == 0) {
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    _exit(nuse_install_filter() == -EBUSY);
+  }
+  int status;
+  while (waitpid(child, &status, 0) < 0 && errno == EINTR);
+  if (WIFEXITED(status) && WEXITSTATUS(status)) fail("this process is already supervised (nuse inside nuse, or a container tool that watches system calls)");
+}
+
 /** Send descriptor `fd` over the unix socket `control`. */
 static int send_fd(int control, int fd) {
   char byte = 'n', buffer[CMSG_SPACE(sizeof fd)] = {0};
@@ -174,7 +205,6 @@ static void install_and_send(int control) {
   while (waitpid(sender, &status, 0) < 0 && errno == EINTR);
   close(number[0]);
   close(number[1]);
-  if (fd == -EBUSY) fail("this process is already supervised (nuse inside nuse, or a container tool that watches system calls)");
   if (fd < 0) fail("seccomp: %s", strerror(-fd));
   if (!WIFEXITED(status) || WEXITSTATUS(status)) fail("the runtime did not take the notification descriptor");
   close(fd);
@@ -189,9 +219,14 @@ static void wait_for_go(int control) {
 
 int main(int argc, char **argv) {
   struct bind binds[MAX_BINDS];
-  int nbinds = 0, i = 2;
-  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...");
+  int nbinds = 0, i = 2, joined = 0;
+  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...");
   int control = atoi(argv[1]);
+  if (!strcmp(argv[2], "--join")) {
+    joined = atoi(argv[3]);
+    if (joined <= 0) fail("bad argument %s", argv[3]);
+    i = 4;
+  }
   while (i < argc && strcmp(argv[i], "--")) {
     if (strcmp(argv[i], "--bind") || i + 2 >= argc || nbinds == MAX_BINDS) fail("bad argument %s", argv[i]);
     binds[nbinds++] = (struct bind){argv[i + 1], argv[i + 2]};
@@ -199,10 +234,13 @@ int main(int argc, char **argv) {
   }
   char **command = argv + i + 1;
   if (i >= argc || !*command) fail("no program given");
-  if (fcntl(control, F_SETFD, FD_CLOEXEC)) fail("descriptor %d: %s", control, strerror(errno));
+  // A connection made by node is non-blocking; here it is waited for.
+  if (fcntl(control, F_SETFD, FD_CLOEXEC) || fcntl(control, F_SETFL, 0)) fail("descriptor %d: %s", control, strerror(errno));
 
   int root = geteuid() == 0;
-  unshare_all();
+  refuse_second_supervisor();
+  if (joined) join_namespaces(joined);
+  else unshare_all();
   hide_services();
   for (int b = 0; b < nbinds; b++) bind_file(binds[b].source, binds[b].target);
 

@@ -1,5 +1,4 @@
 // The program's side: its memory, its descriptors.
-#define _GNU_SOURCE
 #include "posix.h"
 #include <errno.h>
 #include <fcntl.h>
