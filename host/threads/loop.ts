@@ -2,8 +2,7 @@
 // run what was woken, and run the core again if anything called it. Nothing here uses libuv's loop.
 import type { Core } from '../core.js';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, type Native } from '../native.js';
-import type { Port } from '../stack.js';
-import { Stack, asCoreTrap } from '../stack.js';
+import { Stack, asCoreTrap, type Port } from '../stack.js';
 import type { Vif } from '../vif.js';
 import * as A from '../abi/constants.js';
 import { Timers } from './timers.js';

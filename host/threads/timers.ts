@@ -39,16 +39,15 @@ export class Timers {
     }
   }
 
-  /** Run what is due at `now`, at most `max` timers; how many ran. */
+  /** Run what is due at `now`, at most `max` timers, none of them set meanwhile; how many ran. */
   run(now: number, max: number): number {
-    let n = 0;
-    while (n < max && this.next <= now) {
-      const e = this.pop()!;
+    const due: Entry[] = [];
+    while (due.length < max && this.next <= now) due.push(this.pop()!);
+    for (const e of due) {
       this.live.delete(e.id);
-      n++;
-      e.fn!();
+      e.fn?.();
     }
-    return n;
+    return due.length;
   }
 
   private before(a: Entry, b: Entry): boolean { return a.at < b.at || (a.at === b.at && a.id < b.id); }

@@ -8,13 +8,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as A from '../../host/abi/constants.js';
+import { loadNative } from '../../host/native.js';
+import { Loop } from '../../host/threads/loop.js';
 import { localMac } from '../../host/vif.js';
 import { Lab, ROOT } from '../interop/lab.js';
 import { fifo, memory, openEnd, pipe, raw, tap } from './cables.js';
 import { conformance } from './conformance.js';
-import type { Rig } from './rig.js';
-import { frame, same } from './rig.js';
+import { SLOT, frame, same, type Rig } from './rig.js';
 
+const native = loadNative();
 const INSIDE = 'NUSE_TEST_BACKENDS_INSIDE';
 
 function inside(): void {
@@ -63,6 +65,29 @@ function inside(): void {
     assert.is(a.rig.inRing, 0);
     assert.is(a.vif.stats().txDropped, 1);
     a.vif.close();
+  });
+
+  test('RAW: a device that is slow holds frames back, and tells when there is room', () => {
+    const c = raw.make(), la = new Loop(c.ra.core, native);
+    execFileSync('tc', 'qdisc add dev va root tbf rate 200mbit burst 64k latency 100s'.split(' '));
+    try {
+      la.attachVif(SLOT, c.a);
+      const n = 12000;
+      for (let i = 0; i < n; i++) c.ra.send(frame(1400, i));
+      let blocked = 0;
+      for (const end = performance.now() + 8000; c.rb.received.length < n && performance.now() < end;) {
+        la.turn(5e6);
+        if (c.ra.inRing && !la.stack.busy) blocked++;
+        c.rb.until(() => true, 1);
+      }
+      assert.ok(blocked > 0, 'was held back');
+      assert.is(c.rb.received.length, n);
+      assert.is(c.a.stats().txDropped, 0);
+    } finally {
+      la.close();
+      c.b.close();
+      c.gone();
+    }
   });
 
   test('RAW: a VLAN tag that the host took off is put back', () => {

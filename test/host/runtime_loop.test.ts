@@ -62,6 +62,18 @@ test('a cleared timer does not run; a thousand cleared ones cost nothing', () =>
   assert.is(ran, 1);
 }));
 
+test('a timer set by a timer waits for the next turn, one cleared by a timer does not run', () => withLoop((loop) => {
+  let again = 0, other = 0;
+  const at = loop.now();
+  const id = { b: 0 };
+  loop.setTimer(at, () => { loop.clearTimer(id.b); loop.setTimer(0, () => again++); });
+  id.b = loop.setTimer(at, () => other++);
+  loop.turn(0);
+  assert.equal([again, other], [0, 0]);
+  loop.turn(0);
+  assert.equal([again, other], [1, 0]);
+}));
+
 test('the deadline in the header ends a sleep, and the time is written back', () => withLoop((loop) => {
   loop.turn(0);
   const t0 = loop.now();
