@@ -81,9 +81,10 @@ function listed(s: StreamSocket, pieces: number): number {
   return n;
 }
 
-/** The peer's urgent byte passes between the bytes before and after its mark, as an urgent byte of the pair. */
+/** The peer's urgent byte, when the reading has come to its mark, passes between the bytes before and after its mark, as an urgent byte of the pair. */
 function passUrgent(s: StreamSocket): void {
   const { core, native, mem } = s.sup;
+  if (s.sup.coreIoctl(s.handle, SIOCATMARK) !== 1) return;
   const at = s.sup.messages.record(0, 1);
   if (core.sys_recvmsg(s.handle, at, MSG_OOB) !== 1) return;
   native.posixSend(s.fd, mem.u8, DATA, 1, MSG_OOB);

@@ -6,7 +6,7 @@
 // SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
 import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EOPNOTSUPP, EPIPE, ENOTCONN, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN,
+  AF_UNSPEC, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, EOPNOTSUPP, EPIPE, ENOTCONN, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN,
   SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO, SOCK_STREAM, SOL_SOCKET,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
@@ -25,8 +25,10 @@ const RETRY_US = 5000;
 
 export class StreamSocket extends PosixSocket {
   private state = State.FRESH;
-  /** The last connect() was answered EINPROGRESS: a failure shows on the descriptor. */
+  /** The last connect() was answered EINPROGRESS: the outcome shows on the descriptor, and to the next connect(). */
   private announced = false;
+  /** A failed connection that no connect() has told yet. */
+  private failed = false;
   private tokens = 0;
   /** Accepted from the core, but the accept() that took them was interrupted. */
   private returned: number[] = [];
@@ -106,12 +108,25 @@ export class StreamSocket extends PosixSocket {
 
   // ---- connect ----
   connect(call: Call): void {
+    if (this.state === State.DEAD && this.failed) {
+      // The first call after a failure on the descriptor only tells it (inet_stream_connect).
+      this.failed = false;
+      call.answer(-(this.takeError() || ECONNABORTED));
+      return;
+    }
     if (this.state === State.DEAD && !this.reopen(call)) return;
+    if (this.state === State.CONNECTED && call.readAddress(1, this.sup.mem.u8, ARG) >= 2 && this.sup.mem.view.getUint16(ARG, true) !== AF_UNSPEC) {
+      call.answer(this.announced ? 0 : -EISCONN);
+      this.announced = false;
+      return;
+    }
     if (this.state === State.CONNECTING) {
       this.awaitConnection(call, -EALREADY);
       return;
     }
-    const r = this.sup.coreConnect(this.handle, call);
+    let r = this.sup.coreConnect(this.handle, call);
+    // The failure before this attempt has been told already.
+    if (r === -ECONNABORTED) r = this.sup.coreConnect(this.handle, call);
     if (this.state === State.CONNECTED || (r < 0 && r !== -EINPROGRESS)) {
       call.answer(r);
       return;
@@ -133,7 +148,7 @@ export class StreamSocket extends PosixSocket {
     }
     this.hold('writers', call, this.sendTimeout, -EINPROGRESS, () => {
       if (this.state === State.CONNECTING) return false;
-      if (this.state === State.CONNECTED) call.answer(0);
+      if (this.state === State.CONNECTED) this.announced = !call.answer(0);
       else call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
       return true;
     });
@@ -145,7 +160,9 @@ export class StreamSocket extends PosixSocket {
       this.state = State.FRESH;
       this.retry('writers');
       // Nobody waits for the result: it must show on the descriptor. The junk still unread makes it an error there.
-      if (!told && this.announced) this.die();
+      if (told || !this.announced) return;
+      this.failed = true;
+      this.die();
     } else if (ready & Poll.OUT) {
       this.established();
       this.retry('writers');
@@ -154,11 +171,11 @@ export class StreamSocket extends PosixSocket {
   /** The connection stands: the program's end becomes an ordinary pair. Buffers first, then the junk (one edge, not two). */
   private established(): void {
     const { native } = this.sup;
-    this.withEnd((end) => {
-      this.applyTimeouts(end);
-      native.posixSetInt(end, SO_SNDBUF, this.sendBuffer || BUFFER);
-    });
-    while (native.posixReceive(this.fd, this.sup.mem.u8, DATA, 4096, 0) > 0);
+    const end = this.end();
+    if (end >= 0) this.applyTimeouts(end);
+    // SO_SNDBUF stores twice what it is given.
+    native.posixOpenPair(end, this.fd, (this.sendBuffer || BUFFER) >> 1);
+    if (end >= 0) native.posixClose(end);
     this.transfer();
   }
   /** Start moving data. */
@@ -292,7 +309,7 @@ export class StreamSocket extends PosixSocket {
       call.answer(-EINVAL);
       return;
     }
-    if (this.state !== State.CONNECTED) {
+    if (this.state !== State.CONNECTED || this.outEnded) {
       call.answer(core.sys_shutdown(this.handle, how));
       if (this.state === State.LISTENING) this.retry('readers');
       return;

@@ -169,6 +169,21 @@ static napi_value fd_fill(napi_env env, napi_callback_info info) {
   return posix_number(env, n);
 }
 
+/**
+ * posixOpenPair(program's end, our end, send buffer): take the filling out and give the end its real buffer; bytes taken.
+ * One call, so that a program that waits for the edge (EPOLLET) sees one.
+ */
+static napi_value fd_open_pair(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int end = posix_int(&c, 0), own = posix_int(&c, 1), size = posix_int(&c, 2);
+  char junk[4096];
+  ssize_t n;
+  int64_t taken = 0;
+  if (end >= 0) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  while (taken < 65536 && (n = recv(own, junk, sizeof junk, MSG_DONTWAIT)) > 0) taken += n;
+  return posix_number(env, taken);
+}
+
 static napi_value fd_nonblock(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   return result(env, fcntl(posix_int(&c, 0), F_SETFL, O_NONBLOCK));
@@ -239,7 +254,7 @@ static napi_value fd_unix_alive(napi_env env, napi_callback_info info) {
 const struct posix_function POSIX_FD[] = {
     {"posixPair", fd_pair}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
     {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
-    {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixNonblock", fd_nonblock},
+    {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
     {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFd", fd_receive_fd},
     {"posixUnixAlive", fd_unix_alive}, {NULL, NULL},
 };
