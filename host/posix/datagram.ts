@@ -53,10 +53,7 @@ export class DatagramSocket extends PosixSocket {
       this.pumpOut();
     }
     if (this.closed) return;
-    if (mask & (Poll.IN | Poll.ERR)) {
-      this.retry('readers');
-      this.pumpIn();
-    }
+    if (mask & (Poll.IN | Poll.ERR)) this.pumpIn();
   }
 
   // ---- the pair ----
@@ -88,6 +85,8 @@ export class DatagramSocket extends PosixSocket {
   /** Core -> pair. */
   private pumpIn(): void {
     const { core } = this.sup;
+    // Held calls come first: they were made when there was nothing in the pair.
+    this.retry('readers');
     if (this.fd < 0) return;
     if (this.kept) {
       this.sup.mem.u8.set(this.kept.bytes, DATA);

@@ -1,7 +1,7 @@
 // What every supervised socket has: a core handle, a data descriptor shared with the program, calls that wait.
-import type { Call } from './call.js';
+import { SCRATCH, type Call } from './call.js';
 import type { Supervisor } from './supervisor.js';
-import { EBADF, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, SO_RCVTIMEO, SO_SNDTIMEO } from './linux.js';
+import { EBADF, ECONNRESET, EPOLLET, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLPRI, EPOLLRDHUP, FIONREAD, SO_RCVTIMEO, SO_SNDTIMEO } from './linux.js';
 
 const WATCH = EPOLLIN | EPOLLOUT | EPOLLPRI | EPOLLRDHUP | EPOLLET;
 
@@ -134,6 +134,19 @@ export abstract class PosixSocket {
       this.drop(w);
       w.call.answer(-errno);
     }
+  }
+
+  /** Take the socket away from the program: its calls and reads fail with ECONNRESET. The core is not told. */
+  reset(): void {
+    this.closed = true;
+    this.failAll(ECONNRESET);
+    this.breakEnd();
+    this.unwatch();
+  }
+  /** Closing our end with a byte of the program's unread makes its reads fail once the rest is read. */
+  protected breakEnd(): void {
+    const { native } = this.sup;
+    if (this.fd >= 0 && native.posixQueued(this.fd, FIONREAD) <= 0) this.withEnd((end) => native.posixSend(end, SCRATCH, 0, 1, 0));
   }
 
   /** The program no longer holds the socket (or never will): give everything back. */

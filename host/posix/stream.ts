@@ -95,8 +95,7 @@ export class StreamSocket extends PosixSocket {
   }
   /** The connection is gone: the program reads what it was sent and then ECONNRESET. */
   private break(): void {
-    const { native } = this.sup;
-    if (native.posixQueued(this.fd, FIONREAD) <= 0) this.withEnd((end) => native.posixSend(end, SCRATCH, 0, 1, 0));
+    this.breakEnd();
     this.die();
   }
   /** No data descriptor any more; the core's socket stays for SO_ERROR and the like until the program closes. */

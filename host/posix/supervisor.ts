@@ -69,7 +69,8 @@ export class Supervisor {
   private sweepTimer = -1;
   private control = -1;
   private probe: Int32Array | undefined;
-  private notifiers = new Set<number>();
+  /** Notification descriptor -> its source. */
+  private readonly notifiers = new Map<number, number>();
 
   constructor(core: Core, readonly native: PosixNative, readonly loop: GlueLoop, options: SupervisorOptions = {}) {
     this.core = core.exports;
@@ -85,7 +86,6 @@ export class Supervisor {
 
   /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
   attach(notify: number, gone: () => void): void {
-    this.notifiers.add(notify);
     const source = this.loop.addSource(notify, EPOLLIN, () => {
       if (this.serve(notify)) return;
       this.loop.removeSource(source);
@@ -93,6 +93,7 @@ export class Supervisor {
       this.notifiers.delete(notify);
       this.whenDone(gone);
     });
+    this.notifiers.set(notify, source);
   }
   /** Call `gone` when what the last programs wrote has been handed to the core. */
   private whenDone(gone: () => void): void {
@@ -107,6 +108,19 @@ export class Supervisor {
     return s !== undefined;
   }
   get socketCount(): number { return this.byHandle.size; }
+  /** The stack ends, or its core is dead: programs that still run see resets, and no socket call of theirs works any more. */
+  close(): void {
+    for (const s of this.byHandle.values()) s.reset();
+    this.byHandle.clear();
+    this.byInode.clear();
+    for (const [notify, source] of this.notifiers) {
+      this.loop.removeSource(source);
+      this.native.posixClose(notify);
+    }
+    this.notifiers.clear();
+    for (const fd of this.probe ?? []) this.native.posixClose(fd);
+    this.probe = undefined;
+  }
 
   // ---- calls ----
   /** Answer what waits; false when nobody will call any more. */

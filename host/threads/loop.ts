@@ -35,7 +35,7 @@ export class Loop {
   private readonly timers = new Timers();
   /** Ids below VIF_MAX are vif slots. */
   private nextId: number = A.VIF_MAX;
-  private socketEvent?: (handle: number, mask: number) => void;
+  private readonly socketEvents: ((handle: number, mask: number) => void)[] = [];
   private readonly idle: (() => void)[] = [];
   private running = false;
   private closed = false;
@@ -45,7 +45,7 @@ export class Loop {
     this.memory = memory ?? native.attachMemory(core.mem.u8);
     this.waiter = native.epollCreate(this.memory, this.ready);
     this.stack = new Stack(core, {
-      socketEvent: (handle, mask) => this.socketEvent?.(handle, mask),
+      socketEvent: (handle, mask) => { for (const fn of this.socketEvents) fn(handle, mask); },
       blocked: (port) => this.armOutput(port, true),
       vifError: (port, errno) => this.options.vifError?.(port.slot, errno),
     });
@@ -80,8 +80,8 @@ export class Loop {
     this.native.epollCtl(this.waiter, EPOLL_CTL_DEL, s.fd, 0, 0);
   }
 
-  /** Who is told of sockets' readiness edges (handle, Poll bits). */
-  onSocketEvents(fn: (handle: number, mask: number) => void): void { this.socketEvent = fn; }
+  /** fn is told of every socket's readiness edges (handle, Poll bits), also of sockets that are not its own. */
+  onSocketEvents(fn: (handle: number, mask: number) => void): void { this.socketEvents.push(fn); }
   /** Call fn once a turn, before sleeping. */
   onIdle(fn: () => void): void { this.idle.push(fn); }
 
