@@ -125,7 +125,6 @@ export class Supervisor {
   // ---- calls ----
   /** Answer what waits; false when nobody will call any more. */
   private serve(notify: number): boolean {
-    this.loop.stamp();
     for (let i = 0; i < BURST; i++) {
       const call = this.spare.length && (this.spare[this.spare.length - 1]).notify === notify ? this.spare.pop() as Call : new Call(this.native, notify);
       call.answered = false;
@@ -135,6 +134,8 @@ export class Supervisor {
         this.recycle(call);
         return true;
       }
+      // What the program does between two calls takes time, too.
+      this.loop.stamp();
       this.dispatch(call);
       if (call.answered) this.recycle(call);
       this.loop.requestPoll();
