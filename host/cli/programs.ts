@@ -39,5 +39,5 @@ export function attachPrograms(stack: StackContext): Extension {
       reply(notify >= 0);
     });
   });
-  return {};
+  return { close: () => supervisor.close() };
 }

@@ -121,20 +121,3 @@ export async function launch(native: PosixNative, options: LaunchOptions): Promi
     rmSync(dir, { recursive: true, force: true });
   }
 }
-
-/**
- * While the program runs: keyboard signals are its own business (it is in our process group), requests to end are passed
- * on to it. The returned function undoes that.
- */
-export function forwardSignals(child: ChildProcess): () => void {
-  const ignored: NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
-  const passed: NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
-  const nothing = (): void => undefined;
-  const pass = (signal: NodeJS.Signals): void => { child.kill(signal); };
-  for (const s of ignored) process.on(s, nothing);
-  for (const s of passed) process.on(s, pass);
-  return () => {
-    for (const s of ignored) process.off(s, nothing);
-    for (const s of passed) process.off(s, pass);
-  };
-}
