@@ -25,7 +25,7 @@ export interface VifSpec {
 export interface VifStats {
   rxFrames: number;
   rxBytes: number;
-  /** Frames lost by the back end: too long, malformed. */
+  /** Frames lost before the core saw them: too long, malformed, or (RAW) no room in the host's socket. */
   rxDropped: number;
   txFrames: number;
   txBytes: number;

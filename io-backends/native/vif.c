@@ -215,6 +215,7 @@ static napi_value vif_stats(napi_env env, napi_callback_info info) {
   if (!v) return throw_errno(env, EBADF, "vifStats");
   if (napi_create_object(env, &o) != napi_ok) return NULL;
   const struct vif_stats *s = &v->stats;
+  if (v->ops->count) v->ops->count(v);
   set_number(env, o, "rxFrames", (double)s->rx_frames);
   set_number(env, o, "rxBytes", (double)s->rx_bytes);
   set_number(env, o, "rxDropped", (double)s->rx_dropped);

@@ -86,6 +86,8 @@ struct vif_ops {
   /** Send frames[0..n) in order; results[i] set for the first k, k returned; the rest stays. -errno never. */
   uint32_t (*tx_burst)(struct vif *, struct tx_frame *frames, uint32_t n, enum tx_result *results);
   void (*close)(struct vif *);
+  /** Bring stats up to date with what the kernel counts; may be null. */
+  void (*count)(struct vif *);
 };
 
 /** Flag in the result of rxBurst: call again, frames may be left. */

@@ -176,4 +176,4 @@ static uint32_t fifo_tx(struct vif *v, struct tx_frame *frames, uint32_t n, enum
   return n;
 }
 
-const struct vif_ops fifo_ops = { "FIFO", fifo_open, fifo_rx, fifo_tx, fifo_close };
+const struct vif_ops fifo_ops = { "FIFO", fifo_open, fifo_rx, fifo_tx, fifo_close, NULL };

@@ -214,4 +214,4 @@ static int pipe_open(struct vif *v, const struct vif_config *c, char *err, size_
   return 0;
 }
 
-const struct vif_ops pipe_ops = { "PIPE", pipe_open, pipe_rx, pipe_tx, pipe_close };
+const struct vif_ops pipe_ops = { "PIPE", pipe_open, pipe_rx, pipe_tx, pipe_close, NULL };

@@ -124,4 +124,4 @@ static uint32_t tap_tx(struct vif *v, struct tx_frame *frames, uint32_t n, enum 
 
 static void tap_close(struct vif *v) { close(v->fd); }
 
-const struct vif_ops tap_ops = { "TAP", tap_open, tap_rx, tap_tx, tap_close };
+const struct vif_ops tap_ops = { "TAP", tap_open, tap_rx, tap_tx, tap_close, NULL };
