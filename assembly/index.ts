@@ -11,7 +11,7 @@ import { dropTable } from "./core/drop";
 import { mibTable } from "./core/mib";
 import { sockEvents, sockInit, socksUsed } from "./core/sock";
 import { softirqRun } from "./core/softirq";
-import { sysctlInit } from "./core/sysctl";
+import { Sysctl, sysctl, sysctlInit, sysctlSet } from "./core/sysctl";
 import { timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
 import { loopbackInit } from "./link/loopback";
@@ -21,6 +21,8 @@ import {
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
+import { deviceConfGet, deviceConfSet } from "./control/device_conf";
+import { rtnetlinkInit } from "./control/rtnetlink";
 import { socketInit } from "./socket/socket";
 export {
   sys_accept, sys_bind, sys_close, sys_connect, sys_getpeername, sys_getsockname, sys_getsockopt, sys_ioctl, sys_listen, sys_poll, sys_recvmsg,
@@ -54,6 +56,7 @@ export function init(): void {
   loopbackInit();
   networkInit();
   socketInit(sockets);
+  rtnetlinkInit();
   // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
   const left = arenaLeft() - 65536;
   const packets = left / 4;
@@ -107,6 +110,17 @@ export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, featur
   vifAttach(d, vif, load<usize>(RINGS + (<usize>vif << 2)));
   return <i32>d.ifindex;
 }
+
+/** Set the Sysctl number `key`; 0 or -EINVAL. */
+export function ctl_sysctl_set(key: u32, value: u32): i32 {
+  if (key >= <u32>Sysctl.COUNT) return -Errno.EINVAL;
+  sysctlSet(key, value);
+  return 0;
+}
+export function ctl_sysctl_get(key: u32): u32 { return key < <u32>Sysctl.COUNT ? sysctl(key) : 0; }
+/** Set or read a DeviceConf value of an interface. */
+export function ctl_device_conf_set(ifindex: u32, key: u32, value: u32): i32 { return deviceConfSet(ifindex, key, value); }
+export function ctl_device_conf_get(ifindex: u32, key: u32): i32 { return deviceConfGet(ifindex, key); }
 
 /** Address of the u64 drop counters, indexed by Drop. */
 export function drop_counters(): usize { return dropTable(); }

@@ -2,7 +2,7 @@
 // Copies `export const NAME: u32 = <literal>` and every `export const enum`, the latter also as a name table.
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const SOURCES = ['assembly/abi.ts', 'assembly/core/drop.ts', 'assembly/core/mib.ts', 'assembly/core/sysctl.ts'];
+const SOURCES = ['assembly/abi.ts', 'assembly/core/drop.ts', 'assembly/core/mib.ts', 'assembly/core/sysctl.ts', 'assembly/control/device_conf.ts'];
 const ENUMS_WITH_NAMES = new Set(['Errno', 'Drop', 'Mib', 'Sysctl']);
 
 /** The text of host/abi/constants.ts for these sources. */

@@ -199,14 +199,23 @@ export function fibIsOnLink(addr: usize, ifindex: u32): NetDevice | null {
 // ---- path MTU ----
 @inline function way(set: u32, i: u32): PmtuEntry { return changetype<PmtuEntry>(S.pmtu + (set * PMTU_WAYS + i) * offsetof<PmtuEntry>()); }
 
-/** The learnt MTU towards `dst`, 0 when none. */
-export function pmtuOf(dst: usize): u32 {
+function pmtuFind(dst: usize): PmtuEntry | null {
   const set = hashBytes(dst, 16) & (PMTU_SETS - 1);
   for (let i: u32 = 0; i < PMTU_WAYS; i++) {
     const e = way(set, i);
-    if (e.until > now() && addrEqual(changetype<usize>(e), dst)) return e.mtu;
+    if (e.until > now() && addrEqual(changetype<usize>(e), dst)) return e;
   }
-  return 0;
+  return null;
+}
+/** The learnt MTU towards `dst`, 0 when none. */
+export function pmtuOf(dst: usize): u32 {
+  const e = pmtuFind(dst);
+  return e ? e.mtu : 0;
+}
+/** When it ends, ns; 0 when there is none. */
+export function pmtuUntil(dst: usize): u64 {
+  const e = pmtuFind(dst);
+  return e ? e.until : 0;
 }
 
 /** Remember a smaller MTU towards `dst`; the oldest of its set gives way. */

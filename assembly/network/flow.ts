@@ -3,10 +3,11 @@
 import { Errno } from "../abi";
 import { addrCopy, addrIsAny, addrIsMulticast, addrIsV4, addrSetV4, addrV4, v6IsLinkLocal, v6IsLoopback } from "../lib/addr";
 import { Skb } from "../core/skb";
+import { now } from "../core/time";
 import { addrIsLocal, ifaddrIsBroadcast } from "../link/ifaddr";
 import { neighConfirm } from "../link/neighbour";
 import { NetDevice, loopbackDevice, netDeviceByIndex } from "../link/net_device";
-import { fibGenid, fibLookup, pmtuOf, routeRefusal } from "./fib";
+import { fibGenid, fibLookup, pmtuOf, pmtuUntil, routeRefusal } from "./fib";
 import { ipv4Output } from "./ipv4/output";
 import { mtu6 } from "./ipv6/in6";
 import { ipv6Output } from "./ipv6/output";
@@ -54,6 +55,8 @@ export const FLOW_NO_MC_LOOP: u8 = 64;
   /** Largest packet with IP header that may leave: device, route and path MTU. */
   mtu: u32;
   genid: u32;
+  /** When a learnt path MTU in `mtu` ends, ns; 0 = none in use. */
+  mtuUntil: u64;
   /** IPv4 options to insert: address of bytes, length (multiple of 4). */
   opt: usize;
   optLen: u32;
@@ -67,7 +70,7 @@ export const FLOW_NO_MC_LOOP: u8 = 64;
 
 /** Bytes of IP header in front of the transport, without options. */
 @inline export function ipHeaderLen(f: Flow): u32 { return f.isV4 ? 20 : 40; }
-@inline export function flowStale(f: Flow): bool { return f.genid != fibGenid(); }
+@inline export function flowStale(f: Flow): bool { return f.genid != fibGenid() || (f.mtuUntil != 0 && now() >= f.mtuUntil); }
 
 /**
  * Choose device, next hop, source (when it is any) and MTU for f.dst. 0, or -ENETUNREACH, -EHOSTUNREACH, -EADDRNOTAVAIL (source not ours),
@@ -77,6 +80,7 @@ export function flowRoute(f: Flow): i32 {
   const any = addrIsAny(f.src);
   if (any) f.flags |= FLOW_ANYSRC;
   f.flags &= ~(FLOW_BROADCAST | FLOW_MULTICAST | FLOW_LOCAL);
+  f.mtuUntil = 0;
   const v4 = f.isV4;
   if (!any && addrIsV4(f.src) != v4) return -Errno.ENETUNREACH;
   // A destination of "any" means this host (RFC 1122 3.2.1.3; Linux connects to loopback).
@@ -164,7 +168,10 @@ function routeUnicast(f: Flow, v4: bool): i32 {
   f.mtu = v4 ? d.mtu : mtu6(d);
   if (r.mtu && r.mtu < f.mtu) f.mtu = r.mtu;
   const learnt = f.pmtudisc == <u8>PMTUDISC_INTERFACE || f.pmtudisc == <u8>PMTUDISC_PROBE ? <u32>0 : pmtuOf(f.dst);
-  if (learnt && learnt < f.mtu) f.mtu = learnt;
+  if (learnt && learnt < f.mtu) {
+    f.mtu = learnt;
+    f.mtuUntil = pmtuUntil(f.dst);
+  }
   if (addrIsAny(f.src) && load<u64>(r.src, 8)) addrCopy(f.src, r.src);
   return 0;
 }

@@ -7,7 +7,7 @@ import { Sysctl, sysctl } from "../core/sysctl";
 import { ifaddrFind } from "../link/ifaddr";
 import { NetDevice, netDeviceByIndex } from "../link/net_device";
 import { fibLookup } from "../network/fib";
-import { Flow } from "../network/flow";
+import { Flow, flowRoute, flowStale } from "../network/flow";
 import { IPPROTO_ICMP } from "../wire/ipv4";
 import { NEXTHDR_ICMP } from "../wire/ipv6";
 import { STATE_CONNECTED, pcbOf } from "../transport/datagram";
@@ -150,7 +150,9 @@ export function getIpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
 function mtu(sk: Sock, p: usize, len: u32): i32 {
   let f: Flow | null = null;
   if (isDatagram(sk) && sk.state == STATE_CONNECTED) f = pcbOf(sk).flow;
-  return f && f.mtu ? optPutInt(p, len, f.mtu) : -Errno.ENOTCONN;
+  if (!f || !f.mtu) return -Errno.ENOTCONN;
+  if (flowStale(f)) flowRoute(f);
+  return optPutInt(p, len, f.mtu);
 }
 
 // RFC 791 options for every packet of the socket: no source routes, whole words.

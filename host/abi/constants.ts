@@ -102,6 +102,7 @@ export const Poll = {
 export const Errno = {
   EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EIO: 5,
   ENXIO: 6,
@@ -456,3 +457,11 @@ export const Sysctl = {
 } as const;
 /** Sysctl value -> name. */
 export const SysctlName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Sysctl).map(([k, v]) => [v, k]));
+
+export const DeviceConf = {
+  ACCEPT_RA: 0,
+  AUTOCONF: 1,
+  DAD_TRANSMITS: 2,
+  HOP_LIMIT: 3,
+  MTU: 4,
+} as const;

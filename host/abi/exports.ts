@@ -9,6 +9,10 @@ export interface CoreExports {
   drop_counters(): number;
   mib_counters(): number;
   usage(what: number): number;
+  ctl_sysctl_set(key: number, value: number): number;
+  ctl_sysctl_get(key: number): number;
+  ctl_device_conf_set(ifindex: number, key: number, value: number): number;
+  ctl_device_conf_get(ifindex: number, key: number): number;
   sys_socket(family: number, type: number, protocol: number): number;
   sys_bind(h: number, addrPtr: number, len: number): number;
   sys_connect(h: number, addrPtr: number, len: number): number;

@@ -12,13 +12,13 @@ import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../../
 import {
   IP_MF, IP_OFFMASK, IPOPT_END, IPOPT_LSRR, IPOPT_NOP, IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TS, IPV4_HLEN, Ipv4Header,
 } from "../../wire/ipv4";
-import { FRAG_KEY, reassemble } from "../reassemble";
+import { reassemble } from "../reassemble";
 import { ipv4Forward } from "./forward";
 import { icmpSend } from "./icmp";
 import { igmpIsMember } from "./igmp";
 
 const DST: usize = memory.data(16, 8);
-const KEY: usize = memory.data(FRAG_KEY, 8);
+const KEY: usize = memory.data(40, 8);
 /** Offset of the byte that made optionsOk say no. */
 const POINTER: usize = memory.data(4, 4);
 

@@ -13,12 +13,12 @@ import { ICMPV6_HDR_FIELD, ICMPV6_PARAMPROB, ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTI
 import {
   FRAG_HLEN, IPV6_HLEN, Ipv6Header, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_NONE, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
-import { FRAG_KEY, reassemble } from "../reassemble";
+import { reassemble } from "../reassemble";
 import { ipv6Forward } from "./forward";
 import { icmpv6Send } from "./icmpv6";
 import { mldIsMember } from "./mld";
 
-const KEY: usize = memory.data(FRAG_KEY, 8);
+const KEY: usize = memory.data(40, 8);
 /** Headers walked in one packet at most; more is an attack. */
 const MAX_HEADERS: u32 = 16;
 const OPT_PAD1: u32 = 0;
