@@ -4,8 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { loadNative } from '../../host/native.js';
-import type { Vif, VifSpec } from '../../host/vif.js';
-import { openVif } from '../../io-backends/index.js';
+import { localMac, type Vif, type VifSpec } from '../../host/vif.js';
+import { openNativeVif } from '../../io-backends/native/vif.js';
 import { MemoryVif } from '../../io-backends/memory/index.js';
 import type { Cable, CableType } from './conformance.js';
 import { Rig } from './rig.js';
@@ -20,7 +20,7 @@ export function openEnd(spec: VifSpec): { vif: Vif; rig: Rig } {
   const rig = new Rig(), memory = native.attachMemory(rig.mem.u8);
   let vif: Vif;
   try {
-    vif = openVif(native, memory, spec, new Uint8Array(6));
+    vif = openNativeVif(native, memory, spec, localMac(new Uint8Array(6)));
   } catch (error) {
     native.detachMemory(memory);
     throw error;

@@ -2,7 +2,8 @@
 import * as A from '../../host/abi/constants.js';
 import type { CoreExports } from '../../host/abi/exports.js';
 import { serveStack, type Extension, type StackContext } from '../../host/threads/stack_worker.js';
-import { openVif } from '../../io-backends/index.js';
+import { localMac } from '../../host/vif.js';
+import { openNativeVif } from '../../io-backends/native/vif.js';
 
 /** Handlers that show what an extension can do, and ways to die. */
 function attach(stack: StackContext, options: unknown): Extension {
@@ -29,7 +30,7 @@ function trap(x: CoreExports): void {
 }
 
 await serveStack({
-  openVif,
+  openVif: (native, memory, spec, random) => openNativeVif(native, memory, spec, localMac(random)),
   configure(_core, config) {
     if (config.sysctl['test.fail']) throw Object.assign(new Error(config.sysctl['test.fail']), { code: 'EINVAL' });
   },
