@@ -4,12 +4,15 @@ import { readModule, sources } from './modules.mjs';
 
 /** Files whose exports are used from outside of the sources: entries, the ABI and what is derived from it. */
 const ENTRIES = [
-  /^assembly\/(index|abi|sanitize|host)\.ts$/, /^assembly\/core\/(drop|mib|sysctl)\.ts$/, /^host\/(index|browser)\.ts$/, /^host\/abi\//, /^host\/cli\/main\.ts$/,
+  /^assembly\/(index|abi|sanitize|host|lib\/panic)\.ts$/, /^assembly\/core\/(drop|mib|sysctl)\.ts$/, /^host\/(index|browser)\.ts$/, /^host\/abi\//, /^host\/cli\/main\.ts$/,
   /\.config\.(ts|mjs)$/, /^test\/.*\.test\.ts$/, /^test\/assembly\//, /^bench\//, /^examples\//,
 ];
 
-/** Constants of a protocol or of Linux: the file is their reference, whether or not all of them are used. */
-const isVocabulary = (path, name) => path.startsWith('assembly/') && /^[A-Z][A-Z0-9_]*$/.test(name);
+/**
+ * Constants of a protocol or of Linux, and AssemblyScript's names for the signatures of table entries: the file is
+ * their reference, whether or not all of them are used.
+ */
+const isVocabulary = (path, e) => /^[A-Z][A-Z0-9_]*$/.test(e.name) || (e.alias && path.startsWith('assembly/'));
 
 /** `path:line: name` of each dead export, and how many exports were looked at. */
 export function checkDead(root) {
@@ -22,7 +25,7 @@ export function checkDead(root) {
     if (ENTRIES.some((e) => e.test(m.path))) continue;
     for (const e of m.exports) {
       seen++;
-      if (used.has(`${m.path}#${e.name}`) || used.has(`${m.path}#*`) || m.words.get(e.name) > 1 || isVocabulary(m.path, e.name)) continue;
+      if (used.has(`${m.path}#${e.name}`) || used.has(`${m.path}#*`) || m.words.get(e.name) > 1 || isVocabulary(m.path, e)) continue;
       problems.push(`${m.path}:${e.line}: ${e.name} is exported but nothing uses it`);
     }
   }

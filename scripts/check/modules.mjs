@@ -18,8 +18,8 @@ export function sources(root, folders) {
  * One source file.
  * @typedef {{ from: string, target: string | null, names: string[], line: number }} Import
  *   target: path relative to the root, or null for a package or builtin; names: imported symbols, `*` for all of them
- * @typedef {{ path: string, imports: Import[], exports: { name: string, line: number }[], words: Map<string, number> }} Module
- *   words: how often each identifier occurs
+ * @typedef {{ path: string, imports: Import[], exports: { name: string, line: number, alias?: boolean }[], words: Map<string, number> }} Module
+ *   alias: a type alias; words: how often each identifier occurs
  * @returns {Module}
  */
 export function readModule(root, path) {
@@ -40,7 +40,7 @@ export function readModule(root, path) {
     else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) use(node, node.argument.literal, node.qualifier ? [node.qualifier.getText(file).split('.')[0]] : ['*']);
     else if (ts.canHaveModifiers(node) && node.parent === file && ts.getModifiers(node)?.some((m) => m.kind === ts.SyntaxKind.ExportKeyword)) {
       const names = ts.isVariableStatement(node) ? node.declarationList.declarations.map((d) => d.name) : [node.name];
-      for (const n of names) if (n && ts.isIdentifier(n)) module.exports.push({ name: n.text, line: line(n) });
+      for (const n of names) if (n && ts.isIdentifier(n)) module.exports.push({ name: n.text, line: line(n), alias: ts.isTypeAliasDeclaration(node) });
     }
     ts.forEachChild(node, visit);
   };
