@@ -82,6 +82,15 @@ test('programs share one network namespace, apart from other stacks', () => {
   ok(['down', 'b']);
 });
 
+test('signals sent to the client reach the program', async () => {
+  ok(['up', 's']);
+  const p = spawn(NUSE[0], [...NUSE.slice(1), 'exec', 's', '--', 'sh', '-c', 'trap "exit 9" USR1; echo ready; while :; do sleep 0.05; done'], { env: ENV, stdio: ['ignore', 'pipe', 'inherit'] });
+  await new Promise((r) => p.stdout.once('data', r));
+  p.kill('SIGUSR1');
+  assert.is(await new Promise((r) => p.on('close', r)), 9);
+  ok(['down', 's']);
+});
+
 test('down ends the programs: those that listen to SIGTERM at once, the others too', async () => {
   ok(['up', 'd']);
   const polite = spawn(NUSE[0], [...NUSE.slice(1), 'exec', 'd', '--', 'sleep', '60'], { env: ENV, stdio: 'ignore' });
