@@ -1,4 +1,5 @@
 // Entry of a stack's worker thread: the parts that make a stack of the command line, put together.
+import { applyConfig } from '../control/apply.js';
 import { serveStack } from '../threads/stack_worker.js';
 import { localMac } from '../vif.js';
 import { openNativeVif } from '../../io-backends/native/vif.js';
@@ -7,7 +8,7 @@ import { attachPrograms } from './programs.js';
 
 await serveStack({
   openVif: (native, memory, spec, random) => openNativeVif(native, memory, spec, localMac(random)),
-  configure: () => undefined,
+  configure: applyConfig,
   extensions: {
     programs: () => Promise.resolve({ attach: attachPrograms }),
     counters: () => Promise.resolve({ attach: attachCounters }),
