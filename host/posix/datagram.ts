@@ -166,13 +166,17 @@ export class DatagramSocket extends PosixSocket {
     return n < 0 ? n : messages.received(n);
   }
   receive(call: Call): void {
-    const { numbers } = this.sup;
+    const { numbers, native } = this.sup;
     const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
-    const attempt = call.nr === numbers.recvmmsg ? this.manyAttempt(call, flags) : () => this.tryReceive(call, flags);
+    const nonblock = (): boolean => (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || native.posixTaskNonblock(call.tid, call.int(0)) === 1;
+    if (call.nr === numbers.recvmmsg) {
+      this.receiveMany(call, flags, nonblock());
+      return;
+    }
+    const attempt = (): boolean => this.tryReceive(call, flags);
     if (attempt()) return;
-    const nonblock = flags & (MSG_DONTWAIT | MSG_ERRQUEUE) || this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1;
-    if (nonblock) call.answer(-EAGAIN);
-    else this.hold('readers', call, this.receiveTimeout, -EAGAIN, () => !call.valid() || attempt());
+    if (nonblock()) call.answer(-EAGAIN);
+    else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || attempt());
   }
   private deliver(call: Call, address: number, d: Datagram, flags: number): number {
     const { messages, native, mem } = this.sup;
@@ -192,35 +196,27 @@ export class DatagramSocket extends PosixSocket {
     if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.push(d);
     return true;
   }
-  /** recvmmsg: what has arrived counts; waits for the first only, or for all until the time is up. */
-  private manyAttempt(call: Call, flags: number): () => boolean {
+  /** recvmmsg: all that were asked for, unless it may not wait or waits for the first only (its time limit is not kept). */
+  private receiveMany(call: Call, flags: number, nonblock: boolean): void {
     const wanted = Math.min(call.uint(2), MMSG_MAX);
-    const base = call.long(1);
     let got = 0;
-    return () => {
-      while (got < wanted) {
-        const d = this.take(call, flags);
-        if (typeof d === 'number') {
-          if (got === 0 && d === -EAGAIN) return false;
-          if (got === 0) call.answer(d);
-          else {
-            if (d !== -EAGAIN) this.error = -d;
-            call.answer(got);
-          }
-          return true;
-        }
-        const at = base + got * MMSG_BYTES;
-        const n = this.deliver(call, at, d, flags);
-        if (n < 0 || this.sup.messages.setCount(call, at, n) < 0) {
-          call.answer(got || (n < 0 ? n : -EFAULT));
-          return true;
-        }
-        got++;
-        if (flags & MSG_WAITFORONE) flags |= MSG_DONTWAIT;
-      }
-      call.answer(got);
+    const next = (): number => {
+      const d = this.take(call, flags);
+      if (typeof d === 'number') return d;
+      const at = call.long(1) + got * MMSG_BYTES;
+      const n = this.deliver(call, at, d, flags);
+      return n < 0 ? n : this.sup.messages.setCount(call, at, n) < 0 ? -EFAULT : 0;
+    };
+    const attempt = (): boolean => {
+      let r = 0;
+      while (got < wanted && (r = next()) >= 0) got++;
+      if (r === -EAGAIN && !nonblock && !(got && flags & MSG_WAITFORONE)) return false;
+      // An error after the first is told by the next call.
+      if (got && r < 0 && r !== -EAGAIN) this.error ||= -r;
+      call.answer(got || r);
       return true;
     };
+    if (!attempt()) this.hold('readers', call, this.receiveTimeout, () => got || -EAGAIN, () => !call.valid() || attempt());
   }
 
   // ---- sending ----
@@ -237,7 +233,7 @@ export class DatagramSocket extends PosixSocket {
     const attempt = call.nr === numbers.sendmmsg ? this.manySends(call, flags) : () => this.trySend(call, flags);
     if (attempt()) return;
     if (flags & MSG_DONTWAIT || native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
-    else this.hold('writers', call, this.sendTimeout, -EAGAIN, () => !call.valid() || attempt());
+    else this.hold('writers', call, this.sendTimeout, () => -EAGAIN, () => !call.valid() || attempt());
   }
   private sendOne(call: Call, address: number, flags: number): number {
     const { messages, native, core, mem } = this.sup;

@@ -44,6 +44,11 @@ export interface PosixNative {
   posixReceiveFd(socket: number, milliseconds: number): number;
   /** 1 while some process holds the unix socket with this inode, 0 when none does. */
   posixUnixAlive(inode: number): number;
+  posixEpoll(): number;
+  /** Operations of epoll_ctl; `id` comes back with the events. */
+  posixEpollControl(epoll: number, operation: number, fd: number, events: number, id: number): number;
+  /** What is ready now as (id, events) in `ready`; the number of pairs. */
+  posixEpollReady(epoll: number, ready: Uint32Array, pairs: number): number;
   posixGuardianStart(): number;
   posixGuard(data: number, tid: number, fd: number, inode: number): number;
   posixFindEnd(tid: number, fd: number, inode: number): number;

@@ -10,8 +10,6 @@ export interface Waiter {
   readonly call: Call;
   /** Try again: true when it was answered (or turned out to be interrupted). */
   readonly attempt: () => boolean;
-  /** Result when its time is up, e.g. -EAGAIN. */
-  readonly expired: number;
   timer: number;
 }
 
@@ -59,17 +57,13 @@ export abstract class PosixSocket {
   /** Use `fd` as the data descriptor. */
   watch(fd: number): void {
     this.fd = fd;
-    this.source = this.sup.loop.addSource(fd, WATCH, (events) => {
-      this.sup.loop.stamp();
-      this.onData(events);
-      this.sup.loop.requestPoll();
-    });
+    this.source = this.sup.readiness.add(fd, WATCH, (events) => { this.onData(events); });
   }
   /** Stop using the data descriptor and close it. */
   unwatch(): void {
     if (this.fd < 0) return;
     this.sup.native.posixGuard(this.fd, 0, 0, 0);
-    this.sup.loop.removeSource(this.source);
+    this.sup.readiness.remove(this.source);
     this.sup.native.posixClose(this.fd);
     this.fd = -1;
   }
@@ -100,16 +94,16 @@ export abstract class PosixSocket {
     this.sup.native.posixSetTimeout(end, SO_SNDTIMEO, this.sendTimeout);
   }
 
-  /** Hold a call on one of the lists for at most `microseconds` (0 = for ever). */
-  hold(list: 'readers' | 'writers', call: Call, microseconds: number, expired: number, attempt: () => boolean): void {
-    const w: Waiter = { call, attempt, expired, timer: -1 };
+  /** Hold a call on one of the lists for at most `microseconds` (0 = for ever), then answer `expired`. */
+  hold(list: 'readers' | 'writers', call: Call, microseconds: number, expired: () => number, attempt: () => boolean): void {
+    const w: Waiter = { call, attempt, timer: -1 };
     this[list].push(w);
     this.sup.waiting(call.tid, this, w);
     if (microseconds > 0) {
       w.timer = this.sup.loop.setTimer(this.sup.loop.now() + microseconds * 1000, () => {
         w.timer = -1;
         this.drop(w);
-        call.answer(expired);
+        call.answer(expired());
       });
     }
   }

@@ -8,7 +8,7 @@ import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
   AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
   EPOLLPRI, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK,
-  SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_RCVBUF, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
+  SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
 import { Flow, pumpIn, pumpOut } from './pump.js';
@@ -35,6 +35,7 @@ export class StreamSocket extends PosixSocket {
   private returned: number[] = [];
   private sendBuffer = 0;
   private receiveBuffer = 0;
+  private lowWater = 0;
   // of the pumps
   readable = false;
   writable = false;
@@ -146,7 +147,7 @@ export class StreamSocket extends PosixSocket {
       call.answer(immediate);
       return;
     }
-    this.hold('writers', call, this.sendTimeout, -EINPROGRESS, () => {
+    this.hold('writers', call, this.sendTimeout, () => -EINPROGRESS, () => {
       if (this.state === State.CONNECTING) return false;
       if (this.state === State.CONNECTED) this.announced = !call.answer(0);
       else call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
@@ -172,7 +173,10 @@ export class StreamSocket extends PosixSocket {
   private established(): void {
     const { native } = this.sup;
     const end = this.end();
-    if (end >= 0) this.applyTimeouts(end);
+    if (end >= 0) {
+      this.applyTimeouts(end);
+      if (this.lowWater) native.posixSetInt(end, SO_RCVLOWAT, this.lowWater);
+    }
     // SO_SNDBUF stores twice what it is given.
     native.posixOpenPair(end, this.fd, (this.sendBuffer || BUFFER) >> 1);
     if (end >= 0) native.posixClose(end);
@@ -226,7 +230,7 @@ export class StreamSocket extends PosixSocket {
     }
     if (this.tryAccept(call, flags)) return;
     if (this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
-    else this.hold('readers', call, this.receiveTimeout, -EAGAIN, () => !call.valid() || this.tryAccept(call, flags));
+    else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || this.tryAccept(call, flags));
   }
   /** True when the call was answered. */
   private tryAccept(call: Call, flags: number): boolean {
@@ -301,6 +305,12 @@ export class StreamSocket extends PosixSocket {
     }
   }
 
+  override free(): void {
+    super.free();
+    for (const handle of this.returned) this.sup.core.sys_close(handle);
+    this.returned = [];
+  }
+
   // ---- the rest ----
   shutdown(call: Call): void {
     const { native, core } = this.sup;
@@ -347,7 +357,7 @@ export class StreamSocket extends PosixSocket {
     return true;
   }
   private sendLater(call: Call): void {
-    this.hold('writers', call, RETRY_US, -EAGAIN, () => this.trySend(call));
+    this.hold('writers', call, RETRY_US, () => -EAGAIN, () => this.trySend(call));
     const w = this.writers[this.writers.length - 1];
     this.sup.loop.clearTimer(w.timer);
     const again = (): void => {
@@ -377,6 +387,7 @@ export class StreamSocket extends PosixSocket {
     const { native } = this.sup;
     if (option === SO_SNDBUF) this.sendBuffer = value;
     else if (option === SO_RCVBUF) this.receiveBuffer = value;
+    else if (option === SO_RCVLOWAT) this.lowWater = value;
     else if (option === SO_LINGER) this.abortive = value === 0;
     if (option === SO_LINGER || this.state !== State.CONNECTED) return;
     if (option === SO_RCVBUF) native.posixSetInt(this.fd, SO_SNDBUF, value);

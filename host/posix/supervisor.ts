@@ -16,6 +16,7 @@ import {
 import { Messages } from './message.js';
 import type { PosixNative } from './native.js';
 import { getsockopt, setsockopt } from './options.js';
+import { Readiness } from './readiness.js';
 import type { PosixSocket, Waiter } from './socket.js';
 import { StreamSocket } from './stream.js';
 
@@ -53,6 +54,7 @@ export class Supervisor {
   readonly core: CoreExports;
   readonly mem: CoreMemory;
   readonly messages: Messages;
+  readonly readiness: Readiness;
   readonly numbers: CallNumbers;
   /** The last makePair: the program's end and ours. */
   readonly pair = new Int32Array(2);
@@ -77,6 +79,7 @@ export class Supervisor {
     this.mem = core.mem;
     this.messages = new Messages(core.mem);
     this.numbers = callNumbers(process.arch);
+    this.readiness = new Readiness(native, loop);
     this.calls = this.table();
     if (options.guardian !== false) {
       const r = native.posixGuardianStart();
@@ -120,6 +123,7 @@ export class Supervisor {
     this.notifiers.clear();
     for (const fd of this.probe ?? []) this.native.posixClose(fd);
     this.probe = undefined;
+    this.readiness.close();
   }
 
   // ---- calls ----
@@ -134,7 +138,8 @@ export class Supervisor {
         this.recycle(call);
         return true;
       }
-      // What the program does between two calls takes time, too.
+      // What the program did before the call comes first.
+      this.readiness.deliver();
       this.loop.stamp();
       this.dispatch(call);
       if (call.answered) this.recycle(call);

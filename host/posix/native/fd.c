@@ -7,6 +7,7 @@
 #include <linux/unix_diag.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -251,10 +252,39 @@ static napi_value fd_unix_alive(napi_env env, napi_callback_info info) {
   return posix_number(env, rc);
 }
 
+/** posixEpoll(): an epoll descriptor. */
+static napi_value fd_epoll(napi_env env, napi_callback_info info) {
+  (void)info;
+  return result(env, epoll_create1(EPOLL_CLOEXEC));
+}
+
+/** posixEpollControl(epoll, operation, fd, events, id) */
+static napi_value fd_epoll_control(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct epoll_event e = {.events = posix_int(&c, 3), .data.u32 = posix_int(&c, 4)};
+  return result(env, epoll_ctl(posix_int(&c, 0), posix_int(&c, 1), posix_int(&c, 2), &e));
+}
+
+/** posixEpollReady(epoll, ready: Uint32Array, pairs): number of pairs (id, events) that are ready now. */
+static napi_value fd_epoll_ready(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct epoll_event events[PIECES];
+  int64_t max = posix_int(&c, 2);
+  uint8_t *out = posix_bytes(&c, 1, 0, max * 8);
+  if (!out || max < 1 || max > PIECES) return posix_number(env, -EINVAL);
+  int n = epoll_wait(posix_int(&c, 0), events, max, 0);
+  for (int i = 0; i < n; i++) {
+    uint32_t pair[2] = {events[i].data.u32, events[i].events};
+    memcpy(out + i * sizeof pair, pair, sizeof pair);
+  }
+  return result(env, n);
+}
+
 const struct posix_function POSIX_FD[] = {
     {"posixPair", fd_pair}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
     {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
     {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
     {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFd", fd_receive_fd},
-    {"posixUnixAlive", fd_unix_alive}, {NULL, NULL},
+    {"posixUnixAlive", fd_unix_alive}, {"posixEpoll", fd_epoll},
+    {"posixEpollControl", fd_epoll_control}, {"posixEpollReady", fd_epoll_ready}, {NULL, NULL},
 };
