@@ -206,6 +206,10 @@ static int pipe_open(struct vif *v, const struct vif_config *c, char *err, size_
   v->priv = p;
   int e = p->epfd < 0 || p->retry < 0 ? -errno : watch(p, EPOLL_CTL_ADD, p->retry, EPOLLIN, EV_RETRY);
   if (!e) e = join(p);
+  if (e == -EAGAIN || e == -EBUSY) { // the listener's queue is full, or the folder's lock is held: as if nobody were there yet
+    retry_later(p);
+    e = 0;
+  }
   if (e) {
     pipe_close(v);
     return vif_fail(err, n, -e, e == -ENOTSOCK || e == -ECONNREFUSED ? "PIPE %s: a file of another kind is there" : "PIPE %s", c->path);

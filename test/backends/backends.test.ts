@@ -138,6 +138,37 @@ function inside(): void {
     rmSync(dir, { recursive: true });
   });
 
+  test('PIPE: loops are woken by a peer that comes, goes, and comes back; many ends may wait', () => {
+    const dir = mkdtempSync(join(tmpdir(), 'nuse-pipe-')), pipepath = join(dir, 'p');
+    const end = (): { rig: Rig; loop: Loop } => {
+      const e = openEnd({ name: 'eth0', type: 'PIPE', pipepath }), loop = new Loop(e.rig.core, native);
+      loop.attachVif(SLOT, e.vif);
+      return { rig: e.rig, loop };
+    };
+    const arrive = (from: { rig: Rig; loop: Loop }, to: { rig: Rig; loop: Loop }, id: number): void => {
+      const stop = performance.now() + 2000;
+      for (let i = 0; !to.rig.received.some((f) => Buffer.compare(f.bytes, frame(80, id)) === 0); i++) {
+        assert.ok(performance.now() < stop, `frame ${id}`);
+        // What is sent before they have met is lost, as on a cable.
+        if (i % 20 === 0) from.rig.send(frame(80, id));
+        from.loop.requestPoll();
+        from.loop.turn(2e6);
+        to.loop.turn(2e6);
+      }
+    };
+    const x = end(), y = end();
+    arrive(y, x, 1);
+    arrive(x, y, 2);
+    x.loop.close(); // it listened
+    const z = end();
+    arrive(z, y, 3);
+    arrive(y, z, 4);
+    const more = Array.from({ length: 5 }, end);
+    for (const e of [...more, y, z]) e.loop.close();
+    assert.equal(readdirSync(dir), []);
+    rmSync(dir, { recursive: true });
+  });
+
   test('PIPE over FIFOs: garbage and a record cut short are skipped', () => {
     const dir = mkdtempSync(join(tmpdir(), 'nuse-fifo-')), pipepath = join(dir, 'p');
     execFileSync('mkfifo', [pipepath]);
