@@ -75,6 +75,7 @@ export class StackWorker implements StackContext {
     const w = new StackWorker(core, loop, native, config, port, start.wake);
     try {
       w.plug(parts);
+      loop.stamp();
       parts.configure(core, config);
       loop.addSource(start.wake, EPOLLIN, () => w.receive());
       for (const [name, options] of Object.entries(start.extensions)) {

@@ -10,7 +10,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { emptyConfig, type StackConfig } from '../../host/config/config.js';
 import { StackThread, type StackThreadOptions } from '../../host/threads/stack_thread.js';
-import { Lab, ROOT } from '../interop/lab.js';
+import { Lab, ROOT, faults } from '../interop/lab.js';
+import type { SendOrder, SendResult } from './runtime_udp.js';
 
 const INSIDE = 'NUSE_TEST_THREAD_INSIDE';
 const run = promisify(execFile);
@@ -86,7 +87,7 @@ function inside(): void {
       assert.match(e?.message ?? 'no error', pattern);
       assert.is(e?.code, code);
     };
-    await refused(tapConfig({ sysctl: { 'test.fail': 'bad route' } }), /bad route/, 'EINVAL');
+    await refused(tapConfig({ routes: [{ network: '192.0.2.0', prefix: 24, via: '203.0.113.1' }] }), /192\.0\.2\.0/, 'ENETUNREACH');
     await refused(tapConfig({ interfaces: [{ ...tapConfig().interfaces[0], type: 'RAW', dev: 'nowhere' }] }), /nowhere/, 'ENODEV');
     await refused(tapConfig({ pcap: '/nonexistent/x.pcapng' }), /nonexistent/, 'ENOENT');
     await refused(tapConfig(), /no extension other/, undefined, { extensions: { other: 1 } });
@@ -148,6 +149,58 @@ function inside(): void {
     assert.is(Number(asked[3]), 1);
     assert.ok(Math.abs(Number(asked[1]) - t0) < 5, `${asked[1]} against ${t0}`);
     assert.match(readFileSync(b).toString('latin1'), /interfaces: eth0 TAP nuse-eth0/);
+  });
+
+  test('the kernel pings a stack over TAP and over RAW, whole and in fragments', async () => {
+    const sh = (command: string): string => execFileSync('sh', ['-c', command], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+    sh('ip link add va type veth peer vb; ip link set va up; ip link set vb up; ip addr add 10.8.0.1/24 dev vb; ip addr add fd08::1/64 dev vb nodad');
+    const pcap = join(dir, 'ping.pcapng');
+    const s = await start(tapConfig({
+      pcap,
+      interfaces: [
+        { ...tapConfig().interfaces[0], addresses: [{ address: '10.9.0.2', prefix: 24 }, { address: 'fd09::2', prefix: 64 }] },
+        { name: 'eth1', type: 'RAW', dev: 'va', addresses: [{ address: '10.8.0.2', prefix: 24 }, { address: 'fd08::2', prefix: 64 }], slaac: false, offload: true },
+      ],
+    }));
+    sh('ip addr add 10.9.0.1/24 dev nuse-eth0; ip addr add fd09::1/64 dev nuse-eth0 nodad');
+    await new Promise((r) => setTimeout(r, 2500)); // duplicate address detection of the stack's own addresses
+    try {
+      for (const to of ['10.9.0.2', '10.8.0.2', 'fd09::2', 'fd08::2']) {
+        for (const args of [['-c', '3', '-i', '0.01'], ['-c', '2', '-i', '0.01', '-s', '9000'], ['-c', '500', '-f']]) {
+          const { stdout } = await run('ping', ['-W', '2', ...args, to]);
+          assert.match(stdout, / 0% packet loss/, `${to} ${args.join(' ')}`);
+        }
+      }
+    } finally {
+      await s.close();
+      sh('ip link del va');
+    }
+    assert.equal(faults(pcap), []);
+  });
+
+  test('two stacks over PIPE: datagrams, fragments, and a neighbour that restarts', async () => {
+    const pipepath = join(dir, 'link');
+    const one = (n: number): Promise<StackThread> => start({
+      ...emptyConfig(),
+      interfaces: [{ name: 'eth0', type: 'PIPE', dev: '', pipepath, addresses: [{ address: `10.7.0.${n}`, prefix: 24 }], slaac: false, offload: true }],
+    }, { extensions: { udp: {} } });
+    const a = await one(1);
+    let b = await one(2);
+    const exchange = async (size: number, count: number): Promise<void> => {
+      const r = await a.request('exchange', { to: '10.7.0.2', port: 7, size, count, window: 20 } satisfies SendOrder) as SendResult;
+      assert.equal({ good: r.good, bad: r.bad }, { good: count, bad: 0 }, `${size} bytes`);
+    };
+    await b.request('echo', 7);
+    await exchange(100, 2000);
+    await exchange(1472, 500);
+    await exchange(20000, 100);
+    await b.close();
+    b = await one(2);
+    await b.request('echo', 7);
+    await new Promise((r) => setTimeout(r, 300));
+    await exchange(100, 100);
+    await Promise.all([a.close(), b.close()]);
+    assert.not(existsSync(pipepath));
   });
 
   test('a process may exit with a stack running', () => {

@@ -1,9 +1,11 @@
 // Entry of the stack workers of runtime_thread.test.ts: the real parts, and extensions that a test can drive.
 import * as A from '../../host/abi/constants.js';
 import type { CoreExports } from '../../host/abi/exports.js';
+import { applyConfig } from '../../host/control/apply.js';
 import { serveStack, type Extension, type StackContext } from '../../host/threads/stack_worker.js';
 import { localMac } from '../../host/vif.js';
 import { openNativeVif } from '../../io-backends/native/vif.js';
+import { attach as attachUdp } from './runtime_udp.js';
 
 /** Handlers that show what an extension can do, and ways to die. */
 function attach(stack: StackContext, options: unknown): Extension {
@@ -31,8 +33,6 @@ function trap(x: CoreExports): void {
 
 await serveStack({
   openVif: (native, memory, spec, random) => openNativeVif(native, memory, spec, localMac(random)),
-  configure(_core, config) {
-    if (config.sysctl['test.fail']) throw Object.assign(new Error(config.sysctl['test.fail']), { code: 'EINVAL' });
-  },
-  extensions: { probe: () => Promise.resolve({ attach }) },
+  configure: applyConfig,
+  extensions: { probe: () => Promise.resolve({ attach }), udp: () => Promise.resolve({ attach: attachUdp }) },
 });
