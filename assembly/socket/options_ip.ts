@@ -25,6 +25,7 @@ const IP_TTL: u32 = 2;
 const IP_HDRINCL: u32 = 3;
 const IP_OPTIONS: u32 = 4;
 const IP_RECVOPTS: u32 = 6;
+const IP_RETOPTS: u32 = 7;
 const IP_PKTINFO: u32 = 8;
 const IP_MTU_DISCOVER: u32 = 10;
 const IP_RECVERR: u32 = 11;
@@ -60,7 +61,7 @@ function cmsg4(name: u32): u32 {
     case IP_PKTINFO: return Cmsg.PKTINFO;
     case IP_RECVTTL: return Cmsg.TTL;
     case IP_RECVTOS: return Cmsg.TOS;
-    case IP_RECVOPTS: return Cmsg.OPTIONS;
+    case IP_RECVOPTS: case IP_RETOPTS: return Cmsg.OPTIONS;
     case IP_RECVORIGDSTADDR: return Cmsg.ORIGDSTADDR;
     default: return 0;
   }
