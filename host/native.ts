@@ -42,13 +42,6 @@ export interface Native extends NativeVifs {
    * first `spin` µs. Writes HDR_NOW. Pairs in `ready`; 0 also after a signal.
    */
   wait(waiter: number, until: number, cap: number, spin: number): number;
-
-  /** Read into the first `pairs` (address, length) pairs at IOV: bytes, 0 at end of file. A socket never blocks; other fds must be O_NONBLOCK. */
-  readvInto(memory: number, fd: number, pairs: number): number;
-  writevFrom(memory: number, fd: number, pairs: number): number;
-  /** recv(2) and send(2) between a socket and memory; never blocks, no SIGPIPE. */
-  recvInto(memory: number, fd: number, address: number, length: number, flags: number): number;
-  sendFrom(memory: number, fd: number, address: number, length: number, flags: number): number;
 }
 
 /** The addon is missing: it was not built. */

@@ -4,8 +4,6 @@
 
 #define HDR 0x1000u
 #define RX_DESC 0x2000u
-#define IOV 0x6000u
-#define IOV_MAX_PAIRS 512u
 #define VIF 0x8000u
 #define VIF_STRIDE 64u
 #define VIF_MAX 64u

@@ -124,7 +124,6 @@ NAPI_MODULE_INIT() {
   export_fn(env, exports, "attachMemory", attach_memory);
   export_fn(env, exports, "detachMemory", detach_memory);
   wait_exports(env, exports);
-  stream_exports(env, exports);
   vif_exports(env, exports);
   if (posix_exports) posix_exports(env, exports);
   return exports;

@@ -9,7 +9,7 @@
       "target_name": "nuse",
       "include_dirs": ["."],
       "sources": [
-        "addon.c", "wait.c", "stream.c", "vif.c",
+        "addon.c", "wait.c", "vif.c",
         "../tap/tap.c", "../raw/raw.c", "../pipe/pipe.c", "../pipe/fifo.c",
         "<@(posix_sources)"
       ]

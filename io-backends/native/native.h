@@ -66,7 +66,6 @@ void export_fn(napi_env env, napi_value exports, const char *name, napi_callback
 
 void wait_exports(napi_env env, napi_value exports);
 void wait_cleanup(struct nuse_env *e);
-void stream_exports(napi_env env, napi_value exports);
 void vif_exports(napi_env env, napi_value exports);
 void vif_cleanup(struct nuse_env *e);
 /** Defined by host/posix/native when it is compiled in. */

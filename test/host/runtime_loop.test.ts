@@ -10,6 +10,7 @@ import * as A from '../../host/abi/constants.js';
 import { CoreTrap } from '../../host/core.js';
 import { EPOLLIN, EPOLLOUT, EPOLLET, loadNative } from '../../host/native.js';
 import { Loop } from '../../host/threads/loop.js';
+import { Timers } from '../../host/threads/timers.js';
 import { TestCore } from '../harness/core.js';
 
 const native = loadNative();
@@ -176,33 +177,42 @@ test('a trap of the core ends run() as a CoreTrap; an error of a source ends it 
   });
 });
 
-test('bad arguments come back as numbers, not as faults', () => withLoop((loop) => {
-  const m = loop.memory;
+test('bad arguments come back as numbers, not as faults', () => withLoop(() => {
   assert.is(native.clock(1234), -1);
   assert.is(native.rxBurst(99, 0, 0, 1), -A.Errno.EBADF);
   assert.is(native.txBurst(-1, 0, 1), -A.Errno.EBADF);
   assert.is(native.epollCtl(63, 1, 0, 1, 1), -A.Errno.EBADF);
-  assert.is(native.readvInto(m, 0, 0), -A.Errno.EINVAL);
-  assert.is(native.readvInto(m, 0, 513), -A.Errno.EINVAL);
-  assert.is(native.recvInto(m, 0, loop.core.mem.u8.length - 4, 8, 0), -A.Errno.EFAULT);
-  assert.is(native.sendFrom(m, 0, -1, 8, 0), -A.Errno.EFAULT);
-  loop.core.mem.u32[A.IOV >>> 2] = 0xfffffff0;
-  loop.core.mem.u32[(A.IOV >>> 2) + 1] = 0x20;
-  assert.is(native.writevFrom(m, 0, 1), -A.Errno.EFAULT);
+  assert.is(native.detachMemory(63), -A.Errno.EBADF);
+  assert.is(native.eventfdSignal(-1), -A.Errno.EBADF);
+  assert.is(native.wait(63, Infinity, 1, 0), -A.Errno.EBADF);
+  assert.is(native.wait(0, Infinity, -1, 0), -A.Errno.EINVAL);
+  assert.is(native.clock('x' as never), -1);
   assert.throws(() => native.attachMemory(new Uint8Array(16)), (e: NodeJS.ErrnoException) => e.code === 'ERANGE');
 }));
 
-test('gather lists at IOV are read and written', () => withLoop((loop) => {
-  const f = fifo(), { u8, u32 } = loop.core.mem;
-  u8.set([1, 2, 3, 4, 5, 6], A.DATA);
-  const pairs = (...list: number[]): void => u32.set(list, A.IOV >>> 2);
-  pairs(A.DATA, 2, A.DATA + 4, 2);
-  assert.is(native.writevFrom(loop.memory, f.w, 2), 4);
-  pairs(A.DATA + 100, 1, A.DATA + 200, 10);
-  assert.is(native.readvInto(loop.memory, f.r, 2), 4);
-  assert.equal([u8[A.DATA + 100], ...u8.subarray(A.DATA + 200, A.DATA + 203)], [1, 2, 5, 6]);
-  assert.is(native.readvInto(loop.memory, f.r, 2), -A.Errno.EAGAIN);
-  f.close();
-}));
+test('timers against a plain list, with a thousand random steps', () => {
+  let seed = 7;
+  const random = (n: number): number => { seed = (Math.imul(seed, 1103515245) + 12345) >>> 0; return (seed >>> 8) % n; };
+  const timers = new Timers(), model: { id: number; at: number }[] = [], ran: number[] = [];
+  let now = 0;
+  for (let step = 0; step < 1000; step++) {
+    for (let i = random(4); i > 0; i--) {
+      const at = now + random(50), id: number = timers.set(at, () => ran.push(id));
+      model.push({ id, at });
+    }
+    if (model.length && random(3) === 0) {
+      const [gone] = model.splice(random(model.length), 1);
+      timers.clear(gone.id);
+    }
+    now += random(10);
+    const due = model.filter((e) => e.at <= now).sort((a, b) => a.at - b.at || a.id - b.id).slice(0, 3);
+    ran.length = 0;
+    assert.is(timers.run(now, 3), due.length);
+    assert.equal(ran, due.map((e) => e.id));
+    for (const e of due) model.splice(model.indexOf(e), 1);
+    assert.is(timers.size, model.length);
+    assert.is(timers.next, Math.min(Infinity, ...model.map((e) => e.at)));
+  }
+});
 
 test.run();
