@@ -31,6 +31,8 @@ export {
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
+/** What the red zones of the sanitizer build add to a buffer and its record. */
+const GUARD: usize = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
 const RING_COUNT: u32 = 8;
@@ -60,9 +62,9 @@ export function init(): void {
   // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
   const left = arenaLeft() - 65536;
   const packets = left / 4;
-  skbInit(<u32>(packets / 4 / (BUF_SMALL + 256)), <u32>(packets / 4 * 3 / (BUF_LARGE + 256)));
+  skbInit(<u32>(packets / 4 / (BUF_SMALL + 256 + GUARD)), <u32>(packets / 4 * 3 / (BUF_LARGE + 256 + GUARD)));
   const chunks = left / 4 * 3;
-  chunkInit(<u32>(chunks / 4 / (CHUNK_SMALL + 64)), <u32>(chunks / 4 * 3 / (CHUNK_LARGE + 64)));
+  chunkInit(<u32>(chunks / 4 / (CHUNK_SMALL + 64 + GUARD)), <u32>(chunks / 4 * 3 / (CHUNK_LARGE + 64 + GUARD)));
   arenaSeal();
   rxPost();
   store<u64>(HDR, now(), HDR_DEADLINE);

@@ -8,7 +8,7 @@ import { root, setup } from './setup.mjs';
 
 const DEFAULT_LIMIT_S = 120;
 /** Folders whose tests use the machine's network, its programs or its clock: one at a time. */
-const ALONE = /^test\/(interop|posix|cli|backends|threads|bench)\//;
+const ALONE = /^test\/(interop|posix|cli|backends|host|bench)\//;
 /** Tests of the core run on the debug build and once more on the sanitizer build. */
 const CORE = /from '[./]*harness\/core/;
 
