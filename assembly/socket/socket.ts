@@ -3,12 +3,14 @@ import { filterInit } from "../transport/filter";
 import { membershipInit } from "../transport/membership";
 import { pingInit } from "../transport/raw/ping";
 import { rawInit } from "../transport/raw/raw";
+import { tcpInit } from "../transport/tcp/api";
 import { udpInit } from "../transport/udp/udp";
 
 export function socketInit(sockets: u32): void {
   filterInit();
   membershipInit();
   udpInit(sockets);
+  tcpInit(sockets);
   rawInit();
   pingInit();
 }

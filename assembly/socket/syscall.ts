@@ -19,6 +19,10 @@ import { filterDetach } from "../transport/filter";
 import { membershipDropAll } from "../transport/membership";
 import { pingBind, pingClose, pingConnect, pingCreate, pingSend } from "../transport/raw/ping";
 import { rawBind, rawClose, rawConnect, rawCreate, rawSend } from "../transport/raw/raw";
+import {
+  tcpAccept, tcpBind, tcpClose, tcpConnect, tcpCreate, tcpDisconnect, tcpGetsockopt, tcpIoctl, tcpKeepalive, tcpListen, tcpPoll, tcpRxConsume,
+  tcpRxPeek, tcpSetsockopt, tcpShutdown, tcpTxCommit, tcpTxReserve,
+} from "../transport/tcp/api";
 import { udpSend, udpUncork } from "../transport/udp/output";
 import { udpBind, udpClose, udpConnect, udpCreate, udpDisconnect } from "../transport/udp/udp";
 import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4";
@@ -30,10 +34,17 @@ import {
 } from "./netlink";
 import { optInt, optPutInt } from "./option";
 import { getFilterOption, getIpOption, getIpv6Option, setFilterOption, setIpOption, setIpv6Option } from "./options_ip";
-import { getSocketOption, setSocketOption } from "./options_socket";
+import { getSocketOption, onKeepalive, setSocketOption } from "./options_socket";
 import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
+import { streamReceive, streamSend } from "./stream";
 import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
 
+// Linux's TCP states, as far as they matter here
+const STATE_CLOSE: u8 = 7;
+const STATE_SYN_SENT: u8 = 2;
+const STATE_LISTEN: u8 = 10;
+const SIOCATMARK: u32 = 0x8905;
+const SIOCOUTQNSD: u32 = 0x894b;
 const SOL_ICMPV6: u32 = 58;
 const SOL_RAW: u32 = 255;
 const SOL_PACKET: u32 = 263;
@@ -53,6 +64,9 @@ function done(r: i32): i32 {
 
 function create(sk: Sock): i32 {
   switch (<i32>sk.kind) {
+    case SockKind.TCP:
+      onKeepalive(tcpKeepalive.index);
+      return tcpCreate(sk);
     case SockKind.UDP: return udpCreate(sk);
     case SockKind.RAW: return rawCreate(sk);
     case SockKind.PING: return pingCreate(sk);
@@ -111,6 +125,7 @@ export function sys_bind(h: u32, p: usize, len: u32): i32 {
   const low = NAME.port && NAME.port < sysctl(Sysctl.IP_UNPRIVILEGED_PORT_START) && sk.uid != 0;
   if (low && sk.kind != <u8>SockKind.RAW) return -Errno.EACCES;
   switch (<i32>sk.kind) {
+    case SockKind.TCP: return tcpBind(sk, NAME_ADDR, NAME.port, NAME.scope);
     case SockKind.UDP: return udpBind(sk, NAME_ADDR, NAME.port, NAME.scope);
     case SockKind.RAW: return rawBind(sk, NAME_ADDR, NAME.scope);
     case SockKind.PING: return pingBind(sk, NAME_ADDR, NAME.port, NAME.scope);
@@ -128,6 +143,7 @@ export function sys_connect(h: u32, p: usize, len: u32): i32 {
   if (e < 0) return e;
   if (NAME.family == AF_UNSPEC) return done(disconnect(sk));
   switch (<i32>sk.kind) {
+    case SockKind.TCP: return done(tcpConnect(sk, NAME_ADDR, NAME.port, NAME.scope));
     case SockKind.UDP: return done(udpConnect(sk, NAME_ADDR, NAME.port, NAME.scope));
     case SockKind.RAW: return done(rawConnect(sk, NAME_ADDR, NAME.scope));
     case SockKind.PING: return done(pingConnect(sk, NAME_ADDR, NAME.scope));
@@ -137,6 +153,7 @@ export function sys_connect(h: u32, p: usize, len: u32): i32 {
 
 function disconnect(sk: Sock): i32 {
   switch (<i32>sk.kind) {
+    case SockKind.TCP: return tcpDisconnect(sk);
     case SockKind.UDP: udpDisconnect(sk); return 0;
     case SockKind.RAW: case SockKind.PING: datagramDisconnect(sk); return 0;
     default: return -Errno.EOPNOTSUPP;
@@ -146,14 +163,17 @@ function disconnect(sk: Sock): i32 {
 export function sys_listen(h: u32, backlog: i32): i32 {
   const sk = sockOf(h);
   if (!sk) return -Errno.EBADF;
-  return -Errno.EOPNOTSUPP;
+  return sk.kind == <u8>SockKind.TCP ? tcpListen(sk, backlog) : -Errno.EOPNOTSUPP;
 }
 
 /** A handle, or -EAGAIN when nothing waits. */
 export function sys_accept(h: u32): i32 {
   const sk = sockOf(h);
   if (!sk) return -Errno.EBADF;
-  return -Errno.EOPNOTSUPP;
+  if (sk.kind != <u8>SockKind.TCP) return -Errno.EOPNOTSUPP;
+  if (sk.state != STATE_LISTEN) return -Errno.EINVAL;
+  const child = tcpAccept(sk);
+  return child ? <i32>child.handle : -Errno.EAGAIN;
 }
 
 /** Writes a sockaddr at `p` (128 bytes of room); its length. */
@@ -174,7 +194,8 @@ export function sys_getpeername(h: u32, p: usize): i32 {
     store<u16>(p, <u16>AF_NETLINK);
     return 12;
   }
-  if (sk.state != STATE_CONNECTED) return -Errno.ENOTCONN;
+  const stream = sk.kind == <u8>SockKind.TCP;
+  if (stream ? !sk.rport || sk.state == STATE_CLOSE || sk.state == STATE_SYN_SENT : sk.state != STATE_CONNECTED) return -Errno.ENOTCONN;
   return sockaddrWrite(sk, p, sk.raddr, sk.rport, sk.boundIf);
 }
 
@@ -185,6 +206,7 @@ export function sys_setsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
     case SOL_SOCKET: return setSocketOption(sk, name, p, len);
     case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? done(setIpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? done(setIpv6Option(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? done(tcpSetsockopt(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? done(setUdpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case SOL_RAW: case SOL_ICMPV6: return setFilterOption(sk, name, p, len);
     case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
@@ -201,6 +223,7 @@ export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
     case SOL_SOCKET: return getSocketOption(sk, name, p, len);
     case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? getIpv6Option(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? tcpGetsockopt(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, name, p, len);
     case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetGetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
@@ -248,6 +271,7 @@ export function sys_shutdown(h: u32, how: u32): i32 {
   if (!sk) return -Errno.EBADF;
   if (how > 2) return -Errno.EINVAL;
   if (sk.kind == <u8>SockKind.PACKET || sk.kind == <u8>SockKind.NETLINK) return -Errno.EOPNOTSUPP;
+  if (sk.kind == <u8>SockKind.TCP) return done(tcpShutdown(sk, how));
   // Linux marks an unconnected datagram socket too, but says ENOTCONN.
   sk.shutdown |= <u8>(how == 0 ? SHUT_RCV : how == 1 ? SHUT_SND : SHUT_RCV | SHUT_SND);
   sockWake(sk, Poll.IN | Poll.OUT | Poll.HUP);
@@ -260,6 +284,10 @@ export function sys_close(h: u32): i32 {
   if (!sk) return -Errno.EBADF;
   membershipDropAll(sk);
   filterDetach(sk);
+  if (sk.kind == <u8>SockKind.TCP) { // lives on until the connection is finished
+    tcpClose(sk);
+    return done(0);
+  }
   switch (<i32>sk.kind) {
     case SockKind.UDP: udpClose(sk); break;
     case SockKind.RAW: rawClose(sk); break;
@@ -275,6 +303,12 @@ export function sys_close(h: u32): i32 {
 export function sys_ioctl(h: u32, cmd: u32, p: usize): i32 {
   const sk = sockOf(h);
   if (!sk) return -Errno.EBADF;
+  if (sk.kind == <u8>SockKind.TCP && (cmd == SIOCINQ || cmd == SIOCOUTQ || cmd == SIOCATMARK || cmd == SIOCOUTQNSD)) {
+    const v = tcpIoctl(sk, cmd);
+    if (v < 0) return v;
+    store<i32>(p, v);
+    return 0;
+  }
   if (cmd == SIOCINQ || cmd == SIOCOUTQ) {
     store<i32>(p, queueIoctl(sk, cmd));
     return 0;
@@ -292,6 +326,7 @@ export function sys_sendmsg(h: u32, msg: usize, flags: u32): i32 {
   const nameLen = load<u32>(msg, MSG_NAMELEN);
   if (sk.kind == <u8>SockKind.NETLINK) return done(netlinkSend(sk, p, len));
   if (sk.kind == <u8>SockKind.PACKET) return done(packetSend(sk, p, len, name && nameLen ? name : 0, nameLen));
+  if (sk.kind == <u8>SockKind.TCP) return done(streamSend(sk, p, len, flags));
   const e = <i32>sockTakeError(sk);
   if (e) return -e;
   if (flags & MSG_OOB) return -Errno.EOPNOTSUPP;
@@ -336,6 +371,7 @@ export function sys_recvmsg(h: u32, msg: usize, flags: u32): i32 {
   if (!sk) return -Errno.EBADF;
   store<u32>(msg, 0, MSG_FLAGS);
   if (flags & MSG_ERRQUEUE) return receiveError(sk, msg);
+  if (sk.kind == <u8>SockKind.TCP) return done(streamReceive(sk, msg, flags));
   const s = sk.rxq.first;
   if (!s) {
     const e = <i32>sockTakeError(sk);
@@ -397,25 +433,30 @@ function receiveError(sk: Sock, msg: usize): i32 {
 
 export function sys_tx_reserve(h: u32, want: u32): i32 {
   const sk = sockOf(h);
-  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+  if (!sk) return -Errno.EBADF;
+  return sk.kind == <u8>SockKind.TCP ? tcpTxReserve(sk, want) : -Errno.EOPNOTSUPP;
 }
 export function sys_tx_commit(h: u32, n: u32, flags: u32): i32 {
   const sk = sockOf(h);
-  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+  if (!sk) return -Errno.EBADF;
+  return sk.kind == <u8>SockKind.TCP ? done(tcpTxCommit(sk, n, flags)) : -Errno.EOPNOTSUPP;
 }
 export function sys_rx_peek(h: u32, want: u32): i32 {
   const sk = sockOf(h);
-  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+  if (!sk) return -Errno.EBADF;
+  return sk.kind == <u8>SockKind.TCP ? tcpRxPeek(sk, want) : -Errno.EOPNOTSUPP;
 }
 export function sys_rx_consume(h: u32, n: u32): i32 {
   const sk = sockOf(h);
-  return sk ? -Errno.EOPNOTSUPP : -Errno.EBADF;
+  if (!sk) return -Errno.EBADF;
+  return sk.kind == <u8>SockKind.TCP ? done(tcpRxConsume(sk, n)) : -Errno.EOPNOTSUPP;
 }
 
 /** Level readiness, Poll bits; POLLNVAL (0x20) for a dead handle. */
 export function sys_poll(h: u32): i32 {
   const sk = sockOf(h);
   if (!sk) return 0x20;
+  if (sk.kind == <u8>SockKind.TCP) return tcpPoll(sk);
   let m: u32 = 0;
   if (sk.rxCount || sk.shutdown & SHUT_RCV) m |= Poll.IN;
   if (sk.wmem < sk.sndbuf || sk.shutdown & SHUT_SND) m |= Poll.OUT;

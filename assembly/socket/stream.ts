@@ -1,0 +1,63 @@
+// sendmsg and recvmsg on stream sockets: copies between a message's buffer and the stream's chunks.
+import { Errno, IOV, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAMELEN } from "../abi";
+import { Sock } from "../core/sock";
+import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../transport/datagram";
+import { tcpRecvUrg, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "../transport/tcp/api";
+
+/** Bytes queued (fewer than `len` when the buffer is full), -EAGAIN when none, or the error. */
+export function streamSend(sk: Sock, p: usize, len: u32, flags: u32): i32 {
+  let done: u32 = 0;
+  while (done < len || !len) {
+    const n = tcpTxReserve(sk, len - done);
+    if (n < 0) return done ? <i32>done : n;
+    if (!len) return 0;
+    if (!n) break;
+    let k: u32 = 0;
+    for (let i: u32 = 0; i < <u32>n; i++) {
+      const size = load<u32>(IOV + (i << 3), 4);
+      memory.copy(load<u32>(IOV + (i << 3)), p + done + k, size);
+      k += size;
+    }
+    // The urgent mark belongs to the last byte; more of this call is to follow unless this was all.
+    const last = done + k == len;
+    const r = tcpTxCommit(sk, k, last ? flags : flags & ~MSG_OOB);
+    if (r < 0) return done ? <i32>done : r;
+    done += k;
+  }
+  return done ? <i32>done : -Errno.EAGAIN;
+}
+
+/** Bytes received, 0 at the end of the stream, -EAGAIN, or the error. */
+export function streamReceive(sk: Sock, msg: usize, flags: u32): i32 {
+  store<u32>(msg, 0, MSG_NAMELEN);
+  store<u32>(msg, 0, MSG_CONTROLLEN);
+  const dst = <usize>load<u32>(msg, MSG_DATA);
+  const room = load<u32>(msg, MSG_DATALEN);
+  if (flags & MSG_OOB) {
+    const r = tcpRecvUrg(sk, dst, (flags & MSG_PEEK) != 0);
+    if (r > 0) {
+      store<u32>(msg, MSG_OOB, MSG_FLAGS);
+      store<u32>(msg, r, MSG_DATALEN);
+    }
+    return r;
+  }
+  let done: u32 = 0;
+  while (done < room) {
+    const n = tcpRxPeek(sk, room - done);
+    if (n < 0) return done ? <i32>done : n;
+    if (!n) break;
+    let k: u32 = 0;
+    for (let i: u32 = 0; i < <u32>n; i++) {
+      const size = load<u32>(IOV + (i << 3), 4);
+      // MSG_TRUNC on a stream: count the bytes and throw them away (tcp(7)).
+      if (!(flags & MSG_TRUNC)) memory.copy(dst + done + k, load<u32>(IOV + (i << 3)), size);
+      k += size;
+    }
+    done += k;
+    if (flags & MSG_PEEK) break;
+    tcpRxConsume(sk, k);
+  }
+  store<u32>(msg, flags & MSG_TRUNC ? 0 : done, MSG_DATALEN);
+  if (done || !room || tcpStreamEnded(sk)) return <i32>done;
+  return -Errno.EAGAIN;
+}

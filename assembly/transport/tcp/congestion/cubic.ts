@@ -1,0 +1,180 @@
+// CUBIC (RFC 9438) with HyStart, in the fixed-point arithmetic of Linux's tcp_cubic.c: beta 717/1024, C 0.4
+// (410/1024), time in 1/1024 s.
+import { MS, US, now } from "../../../core/time";
+import { seqGt } from "../../../lib/seq";
+import { Ca, Tcb } from "../tcp";
+import { congAvoidAi, isCwndLimited, slowStart } from "./congestion";
+
+const BETA: u32 = 717;
+const SCALE: u32 = 1024;
+/** beta_scale of the Reno-friendly region: 8 * (1 + beta) / 3 / (1 - beta). */
+const FRIENDLY: u32 = 8 * (SCALE + BETA) / 3 / (SCALE - BETA);
+const CUBE_RTT_SCALE: u64 = 410;
+const CUBE_FACTOR: u64 = (<u64>1 << 40) / 410;
+const HYSTART_LOW_WINDOW: u32 = 16;
+const HYSTART_MIN_SAMPLES: u32 = 8;
+const HYSTART_ACK_DELTA_US: u32 = 2000;
+const HYSTART_DELAY_MIN_US: u32 = 4000;
+const HYSTART_DELAY_MAX_US: u32 = 16000;
+
+@unmanaged @final class Cubic {
+  /** Packets to be acknowledged per packet of growth. */
+  cnt: u32;
+  lastMaxCwnd: u32;
+  lastCwnd: u32;
+  /** ms. */
+  lastTime: u32;
+  origin: u32;
+  /** Time to reach `origin`, 1/1024 s. */
+  k: u32;
+  /** us. */
+  delayMin: u32;
+  /** ms, 0 = no epoch. */
+  epochStart: u32;
+  ackCnt: u32;
+  /** Estimate of Reno's window. */
+  tcpCwnd: u32;
+  samples: u32;
+  found: u32;
+  /** us. */
+  roundStart: u32;
+  lastAck: u32;
+  endSeq: u32;
+  currRtt: u32;
+}
+@inline function cubic(tp: Tcb): Cubic { return changetype<Cubic>(tp.ca); }
+@inline function ms(): u32 { return <u32>(now() / MS) | 1; } // never 0, which means "no epoch"
+@inline function us(): u32 { return <u32>(now() / US); }
+
+function hystartReset(tp: Tcb): void {
+  const c = cubic(tp);
+  c.roundStart = us();
+  c.lastAck = c.roundStart;
+  c.endSeq = tp.sndNxt;
+  c.currRtt = u32.MAX_VALUE;
+  c.samples = 0;
+}
+
+function reset(tp: Tcb): void {
+  memory.fill(tp.ca, 0, offsetof<Cubic>());
+}
+
+export function cubicInit(tp: Tcb): void {
+  reset(tp);
+  hystartReset(tp);
+}
+
+export function cubicSetState(tp: Tcb, state: u32): void {
+  if (state != Ca.LOSS) return;
+  reset(tp);
+  hystartReset(tp);
+}
+
+/** RFC 9438 4.6, 4.7 (fast convergence). */
+export function cubicSsthresh(tp: Tcb): u32 {
+  const c = cubic(tp);
+  c.epochStart = 0;
+  if (tp.cwnd < c.lastMaxCwnd) c.lastMaxCwnd = tp.cwnd * (SCALE + BETA) / (2 * SCALE);
+  else c.lastMaxCwnd = tp.cwnd;
+  return max(<u32>(<u64>tp.cwnd * BETA / SCALE), 2);
+}
+
+/** The idle time does not count as growth time (RFC 9438 5.8). */
+export function cubicTxStart(tp: Tcb, time: u64): void {
+  const c = cubic(tp);
+  const delta = <i32>(time / MS - tp.lastDataSent / MS);
+  if (!c.epochStart || delta <= 0) return;
+  c.epochStart += delta;
+  if (seqGt(c.epochStart, ms())) c.epochStart = ms();
+}
+
+/** Integer cube root. */
+function cubicRoot(a: u64): u32 {
+  let r: u64 = 0;
+  for (let bit: i32 = 20; bit >= 0; bit--) {
+    const t = r | (<u64>1 << bit);
+    if (t * t * t <= a) r = t;
+  }
+  return <u32>r;
+}
+
+function update(tp: Tcb, acked: u32): void {
+  const c = cubic(tp);
+  const cwnd = tp.cwnd;
+  const t0 = ms();
+  c.ackCnt += acked;
+  if (c.lastCwnd == cwnd && <i32>(t0 - c.lastTime) <= 31) return;
+  if (!c.epochStart || t0 != c.lastTime) {
+    c.lastCwnd = cwnd;
+    c.lastTime = t0;
+    if (!c.epochStart) {
+      c.epochStart = t0;
+      c.ackCnt = acked;
+      c.tcpCwnd = cwnd;
+      if (c.lastMaxCwnd <= cwnd) {
+        c.k = 0;
+        c.origin = cwnd;
+      } else {
+        c.k = cubicRoot(CUBE_FACTOR * (c.lastMaxCwnd - cwnd));
+        c.origin = c.lastMaxCwnd;
+      }
+    }
+    // RFC 9438 figure 1, one RTT ahead
+    const t = ((<u64>(t0 - c.epochStart) + c.delayMin / 1000) << 10) / 1000;
+    const offs = min<u64>(t < c.k ? c.k - t : t - c.k, 300_000); // five minutes: the cube still fits
+    const delta = <u32>min<u64>((CUBE_RTT_SCALE * offs * offs * offs) >> 40, 0x7fffffff);
+    const target = t < c.k ? (delta < c.origin ? c.origin - delta : 0) : c.origin + delta;
+    c.cnt = target > cwnd ? cwnd / (target - cwnd) : 100 * cwnd;
+    if (!c.lastMaxCwnd && c.cnt > 20) c.cnt = 20; // the first epoch: no faster than 5 % an RTT is pointless
+  }
+  // RFC 9438 4.3: at least what Reno would get
+  const per = max((cwnd * FRIENDLY) >> 3, 1);
+  if (c.ackCnt > per) {
+    const steps = (c.ackCnt - 1) / per;
+    c.ackCnt -= steps * per;
+    c.tcpCwnd += steps;
+  }
+  if (c.tcpCwnd > cwnd) c.cnt = min(c.cnt, cwnd / (c.tcpCwnd - cwnd));
+  c.cnt = max(c.cnt, 2);
+}
+
+export function cubicCongAvoid(tp: Tcb, acked: u32): void {
+  if (!isCwndLimited(tp)) return;
+  if (tp.inSlowStart) {
+    acked = slowStart(tp, acked);
+    if (!acked) return;
+  }
+  update(tp, acked);
+  congAvoidAi(tp, cubic(tp).cnt, acked);
+}
+
+// HyStart (Ha and Rhee 2011): leave slow start when an ACK train is as long as half the RTT, or delay rises.
+function hystart(tp: Tcb, delay: u32): void {
+  const c = cubic(tp);
+  if (seqGt(tp.sndUna, c.endSeq)) hystartReset(tp);
+  const t = us();
+  if (t - c.lastAck <= HYSTART_ACK_DELTA_US) {
+    c.lastAck = t;
+    let ackDelay: u64 = 0;
+    if (tp.pacingRate) ackDelay = min<u64>(1000, <u64>4 * 65536 * 1_000_000 / tp.pacingRate);
+    if (t - c.roundStart > (c.delayMin + <u32>ackDelay) >> 1) {
+      c.found = 1;
+      tp.ssthresh = tp.cwnd;
+    }
+  }
+  if (c.currRtt > delay) c.currRtt = delay;
+  if (c.samples < HYSTART_MIN_SAMPLES) c.samples++;
+  else if (c.currRtt > c.delayMin + max(min(c.delayMin >> 3, HYSTART_DELAY_MAX_US), HYSTART_DELAY_MIN_US)) {
+    c.found = 1;
+    tp.ssthresh = tp.cwnd;
+  }
+}
+
+export function cubicAcked(tp: Tcb, rtt: u32): void {
+  const c = cubic(tp);
+  // Samples right after recovery are inflated by the queue of before.
+  if (c.epochStart && ms() - c.epochStart < 1000) return;
+  const delay = max(rtt, 1);
+  if (!c.delayMin || delay < c.delayMin) c.delayMin = delay;
+  if (!c.found && tp.inSlowStart && tp.cwnd >= HYSTART_LOW_WINDOW) hystart(tp, delay);
+}

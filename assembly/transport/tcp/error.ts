@@ -1,0 +1,101 @@
+// ICMP errors about our segments (RFC 9293 3.9.2.2, RFC 5461, RFC 5927) and path MTU changes (RFC 1191, RFC 8201).
+import { Errno } from "../../abi";
+import { addrCopy, addrIsV4, addrSetV4 } from "../../lib/addr";
+import { be16, be32 } from "../../lib/bytes";
+import { seqGt, seqLt } from "../../lib/seq";
+import { Mib, mibInc } from "../../core/mib";
+import { Skb } from "../../core/skb";
+import { SockFlag, sockError } from "../../core/sock";
+import { now } from "../../core/time";
+import { flowRoute } from "../../network/flow";
+import { caSetState } from "./congestion/congestion";
+import { currentMss, syncMss } from "./mss";
+import { currentSsthresh, xmitRetransmitQueue } from "./output";
+import { Request, requestDrop } from "./request";
+import { segFirst, segMarkLost, segNext } from "./segment";
+import { tcpFail } from "./state";
+import { MiniKind, connFind, connHash, miniFind } from "./table";
+import { Ca, Pending, Tcb, TcpState, tcb } from "./tcp";
+import { rtxArm } from "./timer";
+
+const LOCAL: usize = memory.data(16, 8);
+const REMOTE: usize = memory.data(16, 8);
+
+/** TransportError of protocol 6. */
+export function tcpError(skb: Skb, errno: u32, type: u32, code: u32, info: u32): void {
+  const ip = skb.data, th = skb.trans;
+  if (load<u8>(ip) >> 4 == 4) {
+    addrSetV4(LOCAL, be32(ip + 12));
+    addrSetV4(REMOTE, be32(ip + 16));
+  } else {
+    addrCopy(LOCAL, ip + 8);
+    addrCopy(REMOTE, ip + 24);
+  }
+  const lport = be16(th), rport = be16(th + 2), seq = be32(th + 4);
+  const h = connHash(LOCAL, REMOTE, lport, rport);
+  const sk = connFind(h, LOCAL, REMOTE, lport, rport, 0);
+  if (!sk) {
+    const m = miniFind(h, LOCAL, REMOTE, lport, rport, 0);
+    if (!m) mibInc(addrIsV4(REMOTE) ? Mib.IcmpInErrors : Mib.Icmp6InErrors);
+    else if (m.kind == MiniKind.REQUEST && errno != Errno.EMSGSIZE) {
+      // Only errors that name the network or host, about the SYN-ACK itself.
+      const r = changetype<Request>(m);
+      if (seq == r.sndIsn && (errno == Errno.EHOSTUNREACH || errno == Errno.ENETUNREACH || errno == Errno.EPROTO)) {
+        mibInc(Mib.TcpExtListenDrops);
+        requestDrop(r);
+      }
+    }
+    return;
+  }
+  const tp = tcb(sk);
+  // RFC 5927 4.1: the quoted segment must be in flight.
+  if (seqLt(seq, tp.sndUna) || seqGt(seq, tp.sndNxt)) return;
+  if (errno == Errno.EMSGSIZE) {
+    mtuReduced(tp);
+    return;
+  }
+  if (sk.state == <u8>TcpState.SYN_SENT || (sk.state == <u8>TcpState.SYN_RECV && !tp.unaccepted)) {
+    tcpFail(tp, errno);
+    return;
+  }
+  revertBackoff(tp, seq, errno);
+  // RFC 1122 4.2.3.9 allows an abort for some, but anybody could send them: an error only if the connection dies of it.
+  if (sk.has(addrIsV4(sk.raddr) ? SockFlag.RECVERR : SockFlag.RECVERR6)) sockError(sk, errno);
+  else sk.errSoft = errno;
+}
+
+// RFC 6069: an unreachable network explains the silence; the RTO need not stay backed off.
+function revertBackoff(tp: Tcb, seq: u32, errno: u32): void {
+  if ((errno != Errno.EHOSTUNREACH && errno != Errno.ENETUNREACH) || seq != tp.sndUna || !tp.retransmits || !tp.backoff) return;
+  const s = segFirst(tp);
+  if (!s || tp.pending != Pending.RETRANS) return;
+  tp.backoff--;
+  tp.rto = max<u64>(tp.rto >> 1, 200_000_000);
+  const due = s.time + tp.rto, t = now();
+  rtxArm(tp, Pending.RETRANS, due > t ? due - t : 1);
+}
+
+/** The path MTU has shrunk: what is in flight and too big is lost; send it again in smaller pieces, with the window as it is. */
+export function mtuReduced(tp: Tcb): void {
+  const sk = tp.sk;
+  if (sk.state == <u8>TcpState.LISTEN || sk.state == <u8>TcpState.CLOSE) return;
+  if (flowRoute(tp.flow) < 0 || tp.flow.mtu >= tp.pmtu) return;
+  sk.errSoft = Errno.EMSGSIZE;
+  syncMss(tp, tp.flow.mtu);
+  const mss = currentMss(tp);
+  let s = segFirst(tp);
+  while (s) {
+    if (min(s.mss, s.len) > mss) segMarkLost(tp, s);
+    s = segNext(tp, s);
+  }
+  tp.retransHint = 0;
+  if (!tp.lostOut) return;
+  if (tp.caState != <u32>Ca.LOSS) {
+    tp.highSeq = tp.sndNxt;
+    tp.ssthresh = currentSsthresh(tp);
+    tp.priorSsthresh = 0;
+    tp.undoMarker = 0;
+    caSetState(tp, Ca.LOSS);
+  }
+  xmitRetransmitQueue(tp);
+}

@@ -1,0 +1,62 @@
+// Segment sizes: from the path MTU (RFC 9293 3.7.1, RFC 6691, RFC 1191), the peer's MSS option and our options.
+import { roundPow2 } from "./window";
+import { ipHeaderLen } from "../../network/flow";
+import { TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN } from "../../wire/tcp";
+import { Sock, SockFlag } from "../../core/sock";
+import { Sysctl, sysctl } from "../../core/sysctl";
+import { MIN_SND_MSS, MSS_DEFAULT, Tcb } from "./tcp";
+
+/** The MSS to announce for our receive direction, bytes. */
+export function advertisedMss(tp: Tcb): u32 {
+  const mss = tp.flow.mtu > ipHeaderLen(tp.flow) + TCP_HLEN + 8 ? tp.flow.mtu - ipHeaderLen(tp.flow) - TCP_HLEN : MSS_DEFAULT;
+  const wire = min<u32>(mss, 65535 - ipHeaderLen(tp.flow) - TCP_HLEN);
+  return tp.userMss ? min(tp.userMss, wire) : wire;
+}
+
+/** Payload of a segment that fills `mtu` bytes of IP packet, options of every segment taken off. */
+export function mtuToMss(tp: Tcb, mtu: u32): u32 {
+  const fixed = ipHeaderLen(tp.flow) + TCP_HLEN;
+  let mss = mtu > fixed ? mtu - fixed : 0;
+  if (tp.mssClamp) mss = min(mss, tp.mssClamp);
+  return max(mss, MIN_SND_MSS) - (tp.tcpHeaderLen - TCP_HLEN);
+}
+export function mssToMtu(tp: Tcb, mss: u32): u32 { return mss + tp.tcpHeaderLen + ipHeaderLen(tp.flow); }
+
+/** The path MTU is `pmtu` now: recompute the sending MSS. RFC 1122 4.2.2.6; at most half of the peer's window in one segment. */
+export function syncMss(tp: Tcb, pmtu: u32): void {
+  if (tp.mtupHigh > pmtu) tp.mtupHigh = pmtu;
+  let mss = mtuToMss(tp, pmtu);
+  const cutoff = tp.maxWindow > MSS_DEFAULT ? tp.maxWindow >> 1 : tp.maxWindow;
+  if (cutoff && mss > cutoff) mss = max(cutoff, 68 - tp.tcpHeaderLen);
+  tp.pmtu = pmtu;
+  if (tp.mtupEnabled) mss = min(mss, mtuToMss(tp, tp.mtupLow));
+  tp.mssCache = mss;
+}
+
+/** The MSS of the next segment: SACK blocks that must ride on it take room. */
+export function currentMss(tp: Tcb): u32 {
+  if (tp.flow.mtu != tp.pmtu && tp.flow.mtu) syncMss(tp, tp.flow.mtu);
+  const blocks = tp.sackOk ? min<u32>(tp.nsacks + (tp.dsack ? 1 : 0), tp.tsOk ? 3 : 4) : 0;
+  const sack: u32 = blocks ? 4 + 8 * blocks : 0;
+  return tp.mssCache > sack + 8 ? tp.mssCache - sack : tp.mssCache;
+}
+
+/** Header length of data segments, after negotiation. */
+export function headerLenSet(tp: Tcb): void { tp.tcpHeaderLen = TCP_HLEN + (tp.tsOk ? TCPOLEN_TSTAMP_ALIGNED : 0); }
+
+/** A first guess of the peer's segment size, for delayed ACKs. */
+export function initRcvMss(tp: Tcb): void {
+  let hint = min(tp.advmss, tp.mssCache);
+  hint = min(hint, tp.rcvWnd >> 1);
+  hint = min(hint, MSS_DEFAULT);
+  tp.rcvMss = max(hint, 88);
+}
+
+/** Send buffer for the current window: twice what is in flight, counted as Linux counts memory (tcp_wmem). */
+export function sndbufExpand(sk: Sock, tp: Tcb): void {
+  if (sk.has(SockFlag.SNDBUF_LOCK)) return;
+  const perMss = roundPow2(max<u32>(tp.mssClamp, tp.mssCache) + 640) + 256;
+  const packets = max(max<u32>(10, tp.cwnd), tp.reordering + 1);
+  const want = <u64>perMss * packets * 2;
+  if (sk.sndbuf < want) sk.sndbuf = <u32>min<u64>(want, max(sysctl(Sysctl.TCP_WMEM_MAX), sk.sndbuf));
+}

@@ -1,0 +1,246 @@
+// Connection requests: what a SYN leaves behind until the handshake completes (RFC 9293 3.10.7.4 SYN-RECEIVED),
+// small enough for many, with SYN cookies beyond that (RFC 4987).
+import { addrCopy, addrIsV4 } from "../../lib/addr";
+import { ListNode } from "../../lib/list";
+import { Pool } from "../../lib/pool";
+import { Drop, dropCount } from "../../core/drop";
+import { Mib, mibInc } from "../../core/mib";
+import { skbAlloc } from "../../core/skb";
+import { Sock } from "../../core/sock";
+import { Sysctl, sysctl } from "../../core/sysctl";
+import { MS, SEC, now } from "../../core/time";
+import { Timer } from "../../core/timer";
+import { Flow, ipHeaderLen } from "../../network/flow";
+import {
+  TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSackPermitted, putOptTimestamps,
+  putOptWscale,
+} from "../../wire/tcp";
+import { cookieMake, cookieTs, initialSeq, tsOffsetFor } from "./isn";
+import { replyFlow, sendReply } from "./reply";
+import { IN, OPT } from "./segin";
+import { Mini, MiniKind, miniInsert } from "./table";
+import { MSS_DEFAULT, RTO_INIT, RTO_MAX, Tcb, tcb } from "./tcp";
+import { initialWindow, initialWscale, winFromSpace } from "./window";
+
+@unmanaged @final export class Request {
+  // Mini
+  next: usize; prev: usize;
+  kind: u32;
+  l0: u64; l1: u64;
+  r0: u64; r1: u64;
+  lport: u16; rport: u16;
+  ifindex: u32;
+  // list of the listener's requests
+  lNext: usize; lPrev: usize;
+  listener: Sock;
+  /** Interface the SYN came in by. */
+  inIf: u32;
+  rcvIsn: u32;
+  sndIsn: u32;
+  mss: u32;
+  rcvWnd: u32;
+  tsRecent: u32;
+  tsOffset: u32;
+  sndWscale: u8;
+  rcvWscale: u8;
+  wscaleOk: bool;
+  tsOk: bool;
+  sackOk: bool;
+  ecnOk: bool;
+  /** The final ACK came but the connection waits for data or for room in the accept queue. */
+  acked: bool;
+  tos: u8;
+  timeouts: u32;
+  retrans: u32;
+  lastOow: u64;
+  /** ns the first SYN-ACK left. */
+  sent: u64;
+  // Timer
+  t0: u64; t1: u64; t2: u64; t3: u64;
+  @inline get key(): Mini { return changetype<Mini>(this); }
+  @inline get timer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<Request>("t0")); }
+  @inline get listNode(): ListNode { return changetype<ListNode>(changetype<usize>(this) + offsetof<Request>("lNext")); }
+}
+
+const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+/** A request on the stack: the one a cookie stands for. */
+const TEMP = changetype<Request>(memory.data(offsetof<Request>(), 8));
+
+export function requestInit(max: u32): void { POOL.init(offsetof<Request>(), max); }
+export function requestsUsed(): u32 { return POOL.used; }
+/** Request in slot `i`, null when free: for dumps. */
+export function requestAt(i: u32): Request | null { return POOL.live(i) ? changetype<Request>(POOL.at(i)) : null; }
+export function tempRequest(): Request {
+  memory.fill(changetype<usize>(TEMP), 0, offsetof<Request>());
+  return TEMP;
+}
+
+/** Take a request out of all tables and free it. */
+export function requestDrop(r: Request): void {
+  const lt = tcb(r.listener);
+  lt.synQlen--;
+  r.timer.cancel();
+  changetype<ListNode>(r).unlink();
+  r.listNode.unlink();
+  POOL.release(changetype<usize>(r));
+}
+
+/** The listener closes: its half-open connections go. */
+export function requestsPurge(lt: Tcb): void {
+  while (!lt.requests.empty) requestDrop(changetype<Request>(changetype<usize>(lt.requests.next) - offsetof<Request>("lNext")));
+}
+
+// Timeout of the SYN-ACK: again with backoff, unless TCP_DEFER_ACCEPT only waits for data (Linux's syn_ack_recalc).
+function requestTimeout(p: usize): void {
+  const r = changetype<Request>(p);
+  const lt = tcb(r.listener);
+  r.timeouts++;
+  const limit = lt.synRetries ? lt.synRetries : sysctl(Sysctl.TCP_SYNACK_RETRIES);
+  const defer = lt.deferAccept;
+  let expire = r.timeouts > limit;
+  let resend = true;
+  if (defer) {
+    expire = r.timeouts > limit && (!r.acked || r.timeouts >= defer);
+    resend = !r.acked || r.timeouts >= defer - 1;
+  }
+  if (expire) {
+    mibInc(Mib.TcpAttemptFails);
+    requestDrop(r);
+    return;
+  }
+  if (resend) {
+    sendSynAck(r);
+    r.retrans++;
+    mibInc(Mib.TcpRetransSegs);
+    mibInc(Mib.TcpExtTCPSynRetrans);
+  }
+  r.timer.armIn(min(RTO_INIT << min<u32>(r.timeouts, 8), RTO_MAX));
+}
+
+/** (Re)send the SYN-ACK of a request. */
+export function sendSynAck(r: Request): void {
+  const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, r.tos);
+  if (f) synAck(f, r, <u32>(now() / MS) + r.tsOffset);
+}
+
+function advertised(f: Flow, lt: Tcb): u32 {
+  const hdr = ipHeaderLen(f) + TCP_HLEN;
+  const mss = min<u32>(f.mtu > hdr + 8 ? f.mtu - hdr : MSS_DEFAULT, 65535 - hdr);
+  return lt.userMss ? min(mss, lt.userMss) : mss;
+}
+
+function synAck(f: Flow, r: Request, tsval: u32): void {
+  const skb = skbAlloc(TCP_MAX_HLEN);
+  if (!skb) return;
+  const th = TcpHeader.at(skb.put(TCP_HLEN));
+  let p = putOptMss(th.options, advertised(f, tcb(r.listener)));
+  if (r.tsOk) p = putOptTimestamps(p, tsval, r.tsRecent, r.sackOk);
+  else if (r.sackOk) p = putOptSackPermitted(p);
+  if (r.wscaleOk) p = putOptWscale(p, r.rcvWscale);
+  skb.put(<u32>(p - th.options));
+  th.sport = r.lport;
+  th.dport = r.rport;
+  th.seq = r.sndIsn;
+  th.ack = r.rcvIsn + 1;
+  th.headerLen = skb.len;
+  th.flags = TcpFlag.SYN | TcpFlag.ACK | (r.ecnOk ? <u32>TcpFlag.ECE : 0);
+  th.window = min<u32>(r.rcvWnd, 65535);
+  th.urgent = 0;
+  sendReply(skb, f, th);
+}
+
+/** Fill `r` from the segment in IN (a SYN, or the ACK of a cookie) and the options decoded into it. */
+export function requestFill(r: Request, lsk: Sock): void {
+  r.kind = MiniKind.REQUEST;
+  addrCopy(r.key.laddr, IN.daddr);
+  addrCopy(r.key.raddr, IN.saddr);
+  r.lport = <u16>IN.dport;
+  r.rport = <u16>IN.sport;
+  r.ifindex = lsk.boundIf;
+  r.inIf = IN.ifindex;
+  r.listener = lsk;
+  r.tos = addrIsV4(IN.saddr) ? lsk.tos : lsk.tclass;
+}
+
+/** Window and scale of the accepted connection, from the listener's buffer. `mtu`: of the path. */
+export function requestWindow(r: Request, lt: Tcb, mss: u32): void {
+  const use = mss - (r.tsOk ? TCPOLEN_TSTAMP_ALIGNED : 0);
+  r.rcvWscale = r.wscaleOk ? <u8>initialWscale(lt) : 0;
+  r.rcvWnd = initialWindow(winFromSpace(lt.sk.rcvbuf), use, lt.bindWindowClamp);
+}
+
+/** A SYN for listener `lsk` (RFC 9293 3.10.7.2 third). `isn`: to be used when not 0 (TIME_WAIT was recycled). */
+export function requestSyn(lsk: Sock, isn: u32): void {
+  const lt = tcb(lsk);
+  const cookies = sysctl(Sysctl.TCP_SYNCOOKIES);
+  let cookie = false;
+  if ((lt.synQlen >= max(lt.backlog, 1) || POOL.left == 0 || cookies == 2) && !isn) {
+    if (!cookies) {
+      mibInc(Mib.TcpExtTCPReqQFullDrop);
+      mibInc(Mib.TcpExtListenDrops);
+      dropCount(Drop.TCP_SYN_QUEUE_FULL);
+      return;
+    }
+    mibInc(Mib.TcpExtTCPReqQFullDoCookies);
+    cookie = true;
+  }
+  if (lt.acceptQlen > lt.backlog) {
+    mibInc(Mib.TcpExtListenOverflows);
+    mibInc(Mib.TcpExtListenDrops);
+    dropCount(Drop.TCP_LISTEN_OVERFLOW);
+    return;
+  }
+  // Without cookies the last quarter of the queue is not for strangers.
+  if (!cookie && !isn && !cookies && lt.synQlen > sysctl(Sysctl.TCP_MAX_SYN_BACKLOG) - (sysctl(Sysctl.TCP_MAX_SYN_BACKLOG) >> 2)) {
+    mibInc(Mib.TcpExtListenDrops);
+    dropCount(Drop.TCP_SYN_QUEUE_FULL);
+    return;
+  }
+  const f = replyFlow(IN.daddr, IN.saddr, IN.ifindex, addrIsV4(IN.saddr) ? lsk.tos : lsk.tclass);
+  if (!f) return;
+  let r = tempRequest();
+  if (!cookie) {
+    const p = POOL.alloc();
+    if (!p) {
+      mibInc(Mib.TcpExtListenDrops);
+      dropCount(Drop.TCP_MEM);
+      return;
+    }
+    r = changetype<Request>(p);
+  }
+  requestFill(r, lsk);
+  r.rcvIsn = IN.seq;
+  r.tsOk = OPT.hasTs && sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
+  // A cookie can carry the other options in timestamps only.
+  const opts = !cookie || r.tsOk;
+  r.sackOk = opts && OPT.sackOk && sysctl(Sysctl.TCP_SACK) != 0;
+  r.wscaleOk = opts && OPT.hasWscale && sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
+  r.sndWscale = OPT.wscale;
+  r.tsRecent = OPT.hasTs ? OPT.tsval : 0;
+  r.mss = OPT.mss ? max<u32>(OPT.mss, 8) : MSS_DEFAULT;
+  if (lt.userMss) r.mss = min(r.mss, lt.userMss);
+  r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
+  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && sysctl(Sysctl.TCP_ECN) != 0;
+  requestWindow(r, lt, advertised(f, lt));
+  r.sent = now();
+  if (cookie) {
+    r.sndIsn = cookieMake(r.mss);
+    lt.cookieStamp = now();
+    mibInc(Mib.TcpExtSyncookiesSent);
+    synAck(f, r, cookieTs() + r.tsOffset);
+    return;
+  }
+  r.sndIsn = isn ? isn : initialSeq(IN.daddr, IN.saddr, IN.dport, IN.sport);
+  miniInsert(r.key);
+  r.listNode.insertBefore(lt.requests);
+  lt.synQlen++;
+  r.timer.init(requestTimeout.index, changetype<usize>(r));
+  r.timer.armIn(RTO_INIT);
+  synAck(f, r, <u32>(now() / MS) + r.tsOffset);
+}
+
+/** Were cookies sent lately? Only then may an ACK bring one back. */
+export function cookiesExpected(lt: Tcb): bool {
+  if (!sysctl(Sysctl.TCP_SYNCOOKIES)) return false;
+  return sysctl(Sysctl.TCP_SYNCOOKIES) == 2 || (lt.cookieStamp != 0 && now() - lt.cookieStamp < 120 * SEC);
+}
