@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { StackConfig } from '../config/config.js';
 import { loadNative } from '../native.js';
-import { LaunchError, launch } from '../posix/launch.js';
+import { LaunchError, launch, type ShadowLink } from '../posix/launch.js';
 import type { PosixNative } from '../posix/native.js';
 import type { StackInterface } from '../threads/messages.js';
 import { StackThread } from '../threads/stack_thread.js';
@@ -73,7 +73,7 @@ export class Session {
   async launch(argv: readonly string[], stdio: [Stdio, Stdio, Stdio] = ['inherit', 'inherit', 'inherit']): Promise<Program> {
     try {
       const native = loadNative() as unknown as PosixNative;
-      const { child, notify, go, exit } = await launch(native, { command: [...argv], resolvConf: resolvConf(this.config.dns), stdio });
+      const { child, notify, go, exit } = await launch(native, { command: [...argv], resolvConf: resolvConf(this.config.dns), links: this.links(), stdio });
       const { id, gone } = this.expect();
       await this.thread.request('program', { notify, id });
       go();
@@ -81,6 +81,14 @@ export class Session {
     } catch (error) {
       throw error instanceof LaunchError ? new CliError(error.message) : error;
     }
+  }
+
+  /** The interfaces with the addresses they were configured with. */
+  private links(): ShadowLink[] {
+    return this.interfaces.map(({ name, mac, mtu }) => {
+      const addresses = this.config.interfaces.find((i) => i.name === name)?.addresses ?? [];
+      return { name, mac, mtu, addresses: addresses.map((a) => `${a.address}/${a.prefix}`) };
+    });
   }
 
   /** Take a program whose nuse-exec is at the other end of this socket (our descriptor); resolves when it may begin. */

@@ -26,8 +26,18 @@ export interface LaunchOptions {
   env?: NodeJS.ProcessEnv;
   /** stdin, stdout, stderr as of child_process.spawn; default: ours. */
   stdio?: [StdioEntry, StdioEntry, StdioEntry];
+  /** The stack's interfaces, without loopback. */
+  links?: ShadowLink[];
   /** Enter the namespaces of this process, a program of the same stack, instead of making new ones. */
   join?: number;
+}
+/** An interface of the stack as /proc/net and /sys/class/net shall show it to the program. */
+export interface ShadowLink {
+  name: string;
+  mac: string;
+  mtu: number;
+  /** `address/prefix`. */
+  addresses: string[];
 }
 type StdioEntry = 'inherit' | 'pipe' | 'ignore' | number;
 
@@ -77,6 +87,7 @@ function startExec(control: number | Socket, dir: string, options: LaunchOptions
     writeFileSync(source, text, { mode: 0o644 });
     args.push('--bind', source, target);
   });
+  for (const l of options.links ?? []) args.push('--link', l.name, l.mac, String(l.mtu), l.addresses.join(',') || '-');
   const stdio = options.stdio ?? ['inherit', 'inherit', 'inherit'];
   const child = spawn(execPath(), [...args, '--', ...options.command], { stdio: [...stdio, control], env: options.env ?? process.env });
   const exit = new Promise<number>((resolve) => {

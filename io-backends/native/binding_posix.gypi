@@ -12,7 +12,7 @@
     {
       "target_name": "nuse-exec",
       "type": "executable",
-      "sources": ["../../host/posix/native/nuse-exec.c", "../../host/posix/native/filter.c"]
+      "sources": ["../../host/posix/native/nuse-exec.c", "../../host/posix/native/filter.c", "../../host/posix/native/shadow.c"]
     }
   ]
 }

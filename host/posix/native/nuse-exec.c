@@ -1,12 +1,13 @@
 // nuse-exec: start a program whose network is the runtime's.
 //
-//   nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...
+//   nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...
 //
 // Unshares the network (and mounts; and users, when not root), hides the local sockets of system services that reach
-// the real network, puts the given files in place, installs the filter, sends the notification descriptor over
+// the real network, puts the given files in place, makes shadows of the stack's interfaces, installs the filter, sends the notification descriptor over
 // CONTROL-FD (SCM_RIGHTS), waits for one byte, and becomes the program.
 // What goes wrong before that is said on stderr; exit status 125, or 126/127 as of a shell for the program itself.
 #include "filter.h"
+#include "shadow.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 
 #define EXIT_NUSE 125
 #define MAX_BINDS 8
+#define MAX_LINKS 64
 /** Depth and number of entries looked at under /run for sockets to hide. */
 #define SCAN_DEPTH 3
 #define SCAN_MAX 4096
@@ -33,6 +35,11 @@
 struct bind {
   const char *source;
   const char *target;
+};
+
+struct link {
+  const char *name, *mac, *addresses;
+  int mtu;
 };
 
 static void fail(const char *format, ...) {
@@ -219,8 +226,9 @@ static void wait_for_go(int control) {
 
 int main(int argc, char **argv) {
   struct bind binds[MAX_BINDS];
-  int nbinds = 0, i = 2, joined = 0;
-  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... -- PROGRAM [ARGUMENT]...");
+  struct link links[MAX_LINKS];
+  int nbinds = 0, nlinks = 0, i = 2, joined = 0;
+  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...");
   int control = atoi(argv[1]);
   if (!strcmp(argv[2], "--join")) {
     joined = atoi(argv[3]);
@@ -228,9 +236,15 @@ int main(int argc, char **argv) {
     i = 4;
   }
   while (i < argc && strcmp(argv[i], "--")) {
-    if (strcmp(argv[i], "--bind") || i + 2 >= argc || nbinds == MAX_BINDS) fail("bad argument %s", argv[i]);
-    binds[nbinds++] = (struct bind){argv[i + 1], argv[i + 2]};
-    i += 3;
+    if (!strcmp(argv[i], "--bind") && i + 2 < argc && nbinds < MAX_BINDS) {
+      binds[nbinds++] = (struct bind){argv[i + 1], argv[i + 2]};
+      i += 3;
+    } else if (!strcmp(argv[i], "--link") && i + 4 < argc && nlinks < MAX_LINKS) {
+      links[nlinks++] = (struct link){.name = argv[i + 1], .mac = argv[i + 2], .mtu = atoi(argv[i + 3]), .addresses = argv[i + 4]};
+      i += 5;
+    } else {
+      fail("bad argument %s", argv[i]);
+    }
   }
   char **command = argv + i + 1;
   if (i >= argc || !*command) fail("no program given");
@@ -243,6 +257,10 @@ int main(int argc, char **argv) {
   else unshare_all();
   hide_services();
   for (int b = 0; b < nbinds; b++) bind_file(binds[b].source, binds[b].target);
+  // Without /dev/net/tun or the right to mount sysfs some files tell less; calls are not affected.
+  if (!joined) shadow_loopback();
+  for (int l = 0; l < nlinks && !joined; l++) shadow_link(links[l].name, links[l].mac, links[l].mtu, links[l].addresses);
+  shadow_sysfs();
 
   // Root's filter does not need it, and set-uid programs and file capabilities go on working without it.
   if (!root && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs: %s", strerror(errno));

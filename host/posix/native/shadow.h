@@ -1,0 +1,17 @@
+// Shadow interfaces: what the program's own network namespace shows in /proc/net and /sys/class/net.
+#ifndef NUSE_SHADOW_H
+#define NUSE_SHADOW_H
+
+/**
+ * Make an interface named as one of the stack's, with its MAC, MTU and addresses ("192.0.2.1/24,2001:db8::1/64", or "-").
+ * Nothing is ever sent through it. @return 0 or -errno
+ */
+int shadow_link(const char *name, const char *mac, int mtu, const char *addresses);
+
+/** Bring up the namespace's loopback: 0 or -errno. */
+int shadow_loopback(void);
+
+/** Show this network namespace, not the machine's, under /sys/class/net. Where that is not allowed nothing changes. */
+void shadow_sysfs(void);
+
+#endif

@@ -1,0 +1,25 @@
+# Waits in several calls at once and tells how each ends: for a runtime that is killed.
+import socket, sys, threading
+u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+u.bind(('127.0.0.1', 0))
+l = socket.socket()
+l.bind(('127.0.0.1', 0))
+l.listen()
+c = socket.create_connection(l.getsockname())
+a, _ = l.accept()
+
+
+def wait(label, fn, *args):
+    try:
+        end = repr(fn(*args))
+    except OSError as e:
+        end = type(e).__name__
+    print(f'{label}: {end}', flush=True)
+
+
+ts = [threading.Thread(target=wait, args=x) for x in (('recv', a.recv, 10), ('accept', l.accept), ('recvfrom', u.recvfrom, 10), ('datagram recv', u.recv, 10))]
+for t in ts:
+    t.start()
+print('waiting', flush=True)
+for t in ts:
+    t.join()

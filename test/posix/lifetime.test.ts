@@ -1,0 +1,58 @@
+// What holds beyond single calls: the runtime's death, programs left behind, and ways around the filter.
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { Lab, NUSE, ROOT } from '../interop/lab.js';
+
+const test = suite('posix: lifetime');
+const lab = new Lab();
+test.after(() => lab.close());
+const env = { ...process.env, NUSECONF: '' };
+const HERE = join(ROOT, 'test/posix');
+
+test('a killed runtime: what waits in a call or a read gets ECONNRESET', async () => {
+  const p = spawn(NUSE[0], [...NUSE.slice(1), '--', '/usr/bin/python3', join(HERE, 'guarded.py')], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let out = '';
+  await new Promise<void>((resolve, reject) => {
+    p.on('close', () => { reject(new Error(`ended early: ${out}`)); });
+    p.stdout.on('data', (d) => {
+      out += d;
+      if (!out.includes('waiting')) return;
+      setTimeout(resolve, 300);
+    });
+  });
+  const closed = new Promise((resolve) => p.stdout.on('close', resolve));
+  p.kill('SIGKILL');
+  await closed;
+  for (const label of ['recv', 'accept', 'recvfrom', 'datagram recv']) assert.match(out, new RegExp(`^${label}: ConnectionResetError$`, 'm'));
+});
+
+test('the stack lasts as long as what a program leaves behind', () => {
+  const background = `/usr/bin/python3 -c "
+import socket, time
+time.sleep(0.5)
+a = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); a.bind(('127.0.0.1', 0))
+b = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); b.sendto(b'alive', a.getsockname())
+print(a.recvfrom(10)[0].decode())
+"`;
+  const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', 'sh', '-c', `${background} & exit 3`], { env, encoding: 'utf8', timeout: 20000 });
+  assert.is(r.stdout, 'alive\n', r.stderr);
+  assert.is(r.status, 3);
+});
+
+test('no way around the filter: 32-bit and x32 calls, io_uring, other families', () => {
+  const program = join(lab.dir, 'escape');
+  execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', program, join(HERE, 'escape.c')]);
+  const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', program], { env, encoding: 'utf8', timeout: 20000 });
+  const want = ['io_uring: ENOSYS', 'vsock: EAFNOSUPPORT', 'bluetooth: EAFNOSUPPORT', 'unix: done'];
+  if (process.arch === 'x64') want.push('x32 socket: ENOSYS', 'socketcall: ENOSYS', '32-bit socket: ENOSYS', '32-bit getpid: done');
+  assert.equal(r.stdout.trim().split('\n'), want);
+});
+
+test('nothing of the machine is in reach: no interface but loopback, no resolver daemon', () => {
+  const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', 'sh', '-c', 'grep ^hosts /etc/nsswitch.conf; find /run -type s 2>/dev/null | wc -l'], { env, encoding: 'utf8', timeout: 20000 });
+  assert.is(r.stdout, 'hosts: files dns\n0\n');
+});
+
+test.run();
