@@ -4,7 +4,7 @@ import { EVENTS, EVENTS_MAX, HDR, HDR_EVENTS_PENDING, Poll } from "../abi";
 import { ListNode } from "../lib/list";
 import { Pool } from "../lib/pool";
 import { Drop } from "./drop";
-import { Skb, SkbQueue, skbFree, skbSetUncharge } from "./skb";
+import { Skb, SkbQueue, skbSetUncharge } from "./skb";
 
 export const AF_UNSPEC: u32 = 0;
 export const AF_INET: u32 = 2;

@@ -11,7 +11,7 @@ import { ETH_P_IP } from "../wire/ethernet";
 import { Ipv4Header } from "../wire/ipv4";
 import { Ipv6Header } from "../wire/ipv6";
 import {
-  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_MULTICAST, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DONT, flowRoute, flowStale,
+  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DONT, flowRoute, flowStale,
 } from "../network/flow";
 
 /** Values of Sock.state for datagram sockets (Linux's TCP_ESTABLISHED and TCP_CLOSE). */

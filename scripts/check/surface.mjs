@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import ts from 'typescript';
 
 /** Every import of the core. A new one is a new authority of the sandbox: think twice. */
-const IMPORTS = ['env.memory memory', 'host.log function', 'host.panic function'];
+const IMPORTS = ['env.memory memory', 'host.panic function'];
 /** What wasm itself adds for call_indirect. */
 const INFRASTRUCTURE = new Set(['__indirect_function_table']);
 
@@ -28,8 +28,7 @@ export function checkSurface(wasm, declarations) {
   if (!declared.size) problems.push('no interface CoreExports found');
   if (problems.length) return problems;
   const memory = new WebAssembly.Memory({ initial: 256, maximum: 256 });
-  const none = () => undefined;
-  const exports = new WebAssembly.Instance(module, { env: { memory }, host: { log: none, panic: none } }).exports;
+  const exports = new WebAssembly.Instance(module, { env: { memory }, host: { panic: () => undefined } }).exports;
   for (const [name, value] of Object.entries(exports)) {
     if (INFRASTRUCTURE.has(name)) continue;
     if (!declared.has(name)) problems.push(`export ${name} is not declared in host/abi/exports.ts`);

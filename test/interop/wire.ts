@@ -1,5 +1,5 @@
 // A wire between nuse and the kernel for the interop tests: nuse's namespace, the kernel peer's, addresses, a nuse.conf.
-import { Lab } from './lab.js';
+import type { Lab } from './lab.js';
 
 export const NUSE4 = '192.0.2.10', PEER4 = '192.0.2.1', NUSE6 = '2001:db8::10', PEER6 = '2001:db8::1';
 export type WireType = 'TAP' | 'RAW';

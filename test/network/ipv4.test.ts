@@ -193,7 +193,11 @@ test('the local address and 127.0.0.1 answer through loopback', async () => {
 });
 
 test('forwards: TTL down, checksum right; TTL 1 is time exceeded; too big with DF says the MTU', async () => {
-  const h = await TestHost.create({ config: { sysctl: { 'net.ipv4.ip_forward': '1' }, neighbours: [{ dev: 'eth0', address: PEER, mac: PEER_MAC }, { dev: 'eth0', address: '10.0.0.9', mac: '02:00:00:00:00:09' }], routes: [{ network: '10.5.0.0', prefix: 16, via: '10.0.0.9' }] } });
+  const h = await TestHost.create({ config: {
+    sysctl: { 'net.ipv4.ip_forward': '1' },
+    neighbours: [{ dev: 'eth0', address: PEER, mac: PEER_MAC }, { dev: 'eth0', address: '10.0.0.9', mac: '02:00:00:00:00:09' }],
+    routes: [{ network: '10.5.0.0', prefix: 16, via: '10.0.0.9' }],
+  } });
   h.in4({ proto: 17, dst: '10.5.1.1', ttl: 7 }, udp(PEER, 1, '10.5.1.1', 2, payload(30)));
   const [f] = h.sent(IP);
   assert.is(hex(f.bytes.subarray(0, 6)), '020000000009');

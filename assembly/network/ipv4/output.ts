@@ -148,4 +148,3 @@ function blankUncopiedOptions(h: Ipv4Header): void {
     p += n;
   }
 }
-

@@ -181,4 +181,3 @@ export function udpLookup(saddr: usize, sport: u32, daddr: usize, dport: u32, di
   }
   return best;
 }
-
