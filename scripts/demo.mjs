@@ -2,7 +2,7 @@
 // network namespace of their own: nothing of the machine's network is touched. As an ordinary user in a user namespace;
 // where /dev/net/tun is closed to ordinary users, over a raw socket on a veth pair instead.
 import { spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root, run, setup } from './setup.mjs';
@@ -49,22 +49,23 @@ function chooseLink() {
 }
 
 /** The host side's HTTP server, listening on all its addresses. */
-async function httpServer(folder) {
-  const server = spawn('python3', ['-m', 'http.server', '8080', '--bind', '::', '--directory', folder], { stdio: ['ignore', 'ignore', 'pipe'] });
-  let log = '';
-  server.stderr.on('data', (d) => { log += d; });
+async function httpServer(folder, logFile) {
+  const fd = openSync(logFile, 'w');
+  const server = spawn('python3', ['-u', '-m', 'http.server', '8080', '--bind', '::', '--directory', folder], { stdio: ['ignore', fd, fd] });
+  closeSync(fd);
   for (let i = 0; i < 200; i++) {
-    if (spawnSync('curl', ['-sf', '-o', '/dev/null', 'http://[::1]:8080/']).status === 0) return { server, log: () => log };
+    if (spawnSync('curl', ['-sf', '-o', '/dev/null', 'http://[::1]:8080/']).status === 0) return server;
     await new Promise((r) => setTimeout(r, 50));
   }
   server.kill();
-  throw new Error(`the HTTP server did not start: ${log}`);
+  throw new Error(`the HTTP server did not start: ${readFileSync(logFile, 'utf8')}`);
 }
 
 /** Inside the namespace of the "host". */
 async function inside(pcap) {
   const folder = mkdtempSync(join(tmpdir(), 'nuse-demo-'));
   const file = join(folder, 'nuse.conf'), www = join(folder, 'www'), link = chooseLink();
+  const log = join(folder, 'http.log');
   let http;
   try {
     writeFileSync(file, conf(link));
@@ -73,7 +74,7 @@ async function inside(pcap) {
     quiet('ip link set lo up');
     for (const command of link.make) quiet(command);
     quiet(`ip addr add 192.0.2.1/24 dev ${link.peer} && ip addr add 2001:db8::1/64 dev ${link.peer} nodad`);
-    http = await httpServer(www);
+    http = await httpServer(www, log);
     console.log(`\nThe host side: a network namespace with the kernel at 192.0.2.1 and 2001:db8::1 on ${link.peer}, and python3 -m http.server.`);
     console.log('The nuse side, a stack in WebAssembly at the other end of the link, with this nuse.conf:\n');
     console.log(conf(link).replace(/^/gm, '  ').trimEnd());
@@ -82,12 +83,12 @@ async function inside(pcap) {
     ].map((c) => `echo "+ ${c.replaceAll('"', '')}"; ${c} || exit 1`).join('; ');
     show(`nuse -c nuse.conf --pcap ${pcap} -- sh -c '...'`, [...NUSE, '-c', file, '--pcap', pcap, '--', 'sh', '-c', script],
       (out) => (out.match(/3 received/g) ?? []).length === 2 && out.split(PAGE).length === 3);
-    const requests = http.log().split('\n').filter((l) => l.includes('GET / ') && !l.startsWith('::1 '));
+    const requests = readFileSync(log, 'utf8').split('\n').filter((l) => l.includes('GET / ') && !l.startsWith('::1 '));
     console.log(`\nWhat the HTTP server saw:\n${requests.join('\n').replace(/^/gm, '  ')}`);
     if (requests.length !== 2) throw new Error('the HTTP server did not see two requests');
     console.log(`\nEvery frame of it: ${pcap} (${statSync(pcap).size} bytes)\nOpen it with: wireshark ${pcap}`);
   } finally {
-    http?.server.kill();
+    http?.kill();
     rmSync(folder, { recursive: true, force: true });
   }
 }

@@ -2,7 +2,7 @@
 import { Drop } from "../core/drop";
 import { ptypeDeliver } from "../core/proto";
 import { softirqRaise, Softirq, softirqRegister } from "../core/softirq";
-import { CsumState, PktType, Skb, SkbQueue, skbDrop } from "../core/skb";
+import { CsumState, PktType, Skb, SkbQueue, skbCopy, skbDrop, skbFree } from "../core/skb";
 import { ETH_HLEN } from "../wire/ethernet";
 import { ethernetInput } from "./ethernet";
 import {
@@ -25,10 +25,29 @@ export function loopbackInit(): void {
   softirqRegister(Softirq.LOOPBACK, loopbackRun.index);
 }
 
-function loopbackXmit(d: NetDevice, skb: Skb): void {
+/** Receivers want linear packets, and a stream's chunks stay with the sender: such a packet is copied. Null: no buffer, the packet is gone. */
+function linear(skb: Skb): Skb | null {
+  if (!skb.nfrags) return skb;
+  const copy = skbCopy(skb);
+  if (!copy) {
+    skbDrop(skb, Drop.NO_BUFFER);
+    return null;
+  }
+  copy.looped = skb.looped;
+  copy.cb0 = skb.cb0;
+  skbFree(skb);
+  return copy;
+}
+
+function loopbackXmit(d: NetDevice, sent: Skb): void {
   if (QUEUE.count >= QUEUE_LIMIT) {
     d.txDropped++;
-    skbDrop(skb, Drop.DEV_XMIT_FULL);
+    skbDrop(sent, Drop.DEV_XMIT_FULL);
+    return;
+  }
+  const skb = linear(sent);
+  if (!skb) {
+    d.txDropped++;
     return;
   }
   // The bytes never leave memory: a partial checksum counts as verified.
