@@ -2,7 +2,7 @@
 // between: the native calls read and write linear memory at the places the core names.
 import { DATA, IOV, Poll } from '../abi/constants.js';
 import {
-  EAGAIN, ECONNRESET, EPIPE, EPOLLHUP, FIONREAD, MSG_OOB, SHUT_WR, SIOCATMARK,
+  ECONNRESET, EPIPE, EPOLLHUP, FIONREAD, MSG_OOB, MSG_PEEK, SHUT_WR, SIOCATMARK,
 } from './linux.js';
 import type { StreamSocket } from './stream.js';
 
@@ -36,28 +36,39 @@ function urgentByte(s: StreamSocket): boolean {
   return true;
 }
 
-/** Program -> core. */
+/** Program -> core. Room is taken in the core only for what is there: an idle connection holds none. */
 export function pumpOut(s: StreamSocket): Flow {
   const { core, native, mem } = s.sup;
   for (let step = 0; step < STEPS; step++) {
     if (!s.readable || s.outEnded) return Flow.WAIT;
     if (s.urgent && urgentByte(s)) continue;
-    const pieces = core.sys_tx_reserve(s.handle, CHUNK);
+    const there = native.posixQueued(s.fd, FIONREAD) - s.planted;
+    if (there <= 0) return nothingThere(s);
+    const pieces = core.sys_tx_reserve(s.handle, Math.min(there, CHUNK));
     if (pieces === 0) return Flow.WAIT;
     // The connection takes nothing any more. What the program wrote goes nowhere; its close still has to be seen.
-    if (pieces < 0) return discard(s);
-    let limit = CHUNK;
-    if (s.planted) {
-      limit = native.posixQueued(s.fd, FIONREAD) - s.planted;
-      if (limit <= 0) return outEnd(s);
-    }
-    const n = native.posixReadv(s.fd, mem.u8, IOV, pieces, limit);
+    if (pieces < 0) return s.isAbandoned(native.posixPoll(s.fd, 0)) ? Flow.CLOSED : Flow.WAIT;
+    const n = native.posixReadv(s.fd, mem.u8, IOV, pieces, Math.min(there, CHUNK));
     if (n > 0) core.sys_tx_commit(s.handle, n, 0);
-    else if (n === 0) return outEnd(s);
-    else if (n === -EAGAIN) s.readable = false;
-    else return n === -ECONNRESET ? Flow.ABORTED : Flow.CLOSED;
+    else s.readable = false;
   }
   return Flow.MORE;
+}
+
+/** No bytes wait: for now, or for good. */
+function nothingThere(s: StreamSocket): Flow {
+  const { native, mem } = s.sup;
+  if (!s.planted) {
+    const n = native.posixReceive(s.fd, mem.u8, DATA, 1, MSG_PEEK);
+    // The program closed without reading what it had: its peer must see a reset.
+    if (n === -ECONNRESET) return Flow.ABORTED;
+    if (n > 0) return Flow.MORE;
+    if (n < 0) {
+      s.readable = false;
+      return Flow.WAIT;
+    }
+  }
+  return outEnd(s);
 }
 
 /** The program will write no more: it has shut down this direction, or closed. */
@@ -67,11 +78,6 @@ function outEnd(s: StreamSocket): Flow {
   s.outEnded = true;
   s.sup.core.sys_shutdown(s.handle, SHUT_WR);
   return Flow.WAIT;
-}
-
-function discard(s: StreamSocket): Flow {
-  const events = s.sup.native.posixPoll(s.fd, 0);
-  return s.isAbandoned(events) ? Flow.CLOSED : Flow.WAIT;
 }
 
 /** Sum of the lengths listed at IOV. */
