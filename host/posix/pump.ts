@@ -47,6 +47,7 @@ export function pumpOut(s: StreamSocket): Flow {
     const pieces = core.sys_tx_reserve(s.handle, Math.min(there, CHUNK));
     if (pieces === 0) return Flow.WAIT;
     // The connection takes nothing any more. What the program wrote goes nowhere; its close still has to be seen.
+    if (pieces < 0 && s.failedWith(-pieces)) return Flow.BROKEN;
     if (pieces < 0) return s.isAbandoned(native.posixPoll(s.fd, 0)) ? Flow.CLOSED : Flow.WAIT;
     const n = native.posixReadv(s.fd, mem.u8, IOV, pieces, Math.min(there, CHUNK));
     if (n > 0) core.sys_tx_commit(s.handle, n, 0);
@@ -104,7 +105,7 @@ export function pumpIn(s: StreamSocket): Flow {
     if (ready & Poll.PRI) passUrgent(s);
     const pieces = core.sys_rx_peek(s.handle, CHUNK);
     if (pieces <= 0) {
-      if (ready & Poll.ERR) return Flow.BROKEN;
+      if (s.failedWith(-pieces) || ready & Poll.ERR) return Flow.BROKEN;
       if (!(ready & Poll.RDHUP)) return Flow.WAIT;
       s.inEnded = true;
       s.hangupIsAmbiguous = true;

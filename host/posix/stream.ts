@@ -36,6 +36,8 @@ export class StreamSocket extends PosixSocket {
   private sendBuffer = 0;
   private receiveBuffer = 0;
   private lowWater = 0;
+  /** SO_ERROR when the pumps have already taken it from the core. */
+  private error = 0;
   // of the pumps
   readable = false;
   writable = false;
@@ -87,8 +89,19 @@ export class StreamSocket extends PosixSocket {
     const outgoing = pumpOut(this);
     if (outgoing === Flow.CLOSED) this.free();
     else if (outgoing === Flow.ABORTED) this.abort();
-    else if (incoming === Flow.BROKEN) this.break();
+    else if (incoming === Flow.BROKEN || outgoing === Flow.BROKEN) this.break();
     else if (incoming === Flow.MORE || outgoing === Flow.MORE) this.sup.again(this);
+  }
+  /** Take note of an error that the core told the pumps, and with that forgot; false when it is only the end of the stream. */
+  failedWith(errno: number): boolean {
+    if (errno === 0 || errno === EPIPE || errno === ENOTCONN) return false;
+    this.error = errno;
+    return true;
+  }
+  override takeError(): number {
+    const e = this.error;
+    this.error = 0;
+    return e || super.takeError();
   }
   /** Close with a reset (SO_LINGER 0). */
   private abort(): void {

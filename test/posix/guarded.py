@@ -1,5 +1,5 @@
 # Waits in several calls at once and tells how each ends: for a runtime that is killed.
-import socket, sys, threading
+import os, socket, threading
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 u.bind(('127.0.0.1', 0))
 l = socket.socket()
@@ -14,7 +14,7 @@ def wait(label, fn, *args):
         end = repr(fn(*args))
     except OSError as e:
         end = type(e).__name__
-    print(f'{label}: {end}', flush=True)
+    os.write(1, f'{label}: {end}\n'.encode())
 
 
 ts = [threading.Thread(target=wait, args=x) for x in (('recv', a.recv, 10), ('accept', l.accept), ('recvfrom', u.recvfrom, 10), ('datagram recv', u.recv, 10))]

@@ -82,6 +82,14 @@ function release(tp: Tcb, n: u32): void {
   if (tp.urgState && seqGt(tp.copiedSeq, tp.urgSeq)) tp.urgState = Urg.NONE;
 }
 
+/** What rxReadable would say, without skipping anything: for readiness. */
+export function rxAvailable(tp: Tcb): u32 {
+  if (!tp.urgState) return tp.rxQueued;
+  if (seqGt(tp.urgSeq, tp.copiedSeq)) return min(tp.rxQueued, tp.urgSeq - tp.copiedSeq);
+  const skipped: u32 = tp.urgSeq == tp.copiedSeq && tp.rxQueued && !tp.sk.has(SockFlag.OOBINLINE) ? 1 : 0;
+  return tp.rxQueued - skipped;
+}
+
 /** Bytes that can be read now: up to the urgent mark, which is skipped when it is next and not inline. */
 export function rxReadable(tp: Tcb): u32 {
   if (tp.urgState && tp.urgSeq == tp.copiedSeq && tp.rxQueued && !tp.sk.has(SockFlag.OOBINLINE)) release(tp, 1);

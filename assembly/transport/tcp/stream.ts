@@ -6,7 +6,7 @@ import { SHUT_RCV, SHUT_SND, Sock, SockFlag, sockTakeError } from "../../core/so
 import { now } from "../../core/time";
 import { isWritable } from "./ack";
 import { push, slowStartAfterIdle, unsent } from "./output";
-import { Urg, rxConsume, rxPeek, rxReadable } from "./receive";
+import { Urg, rxAvailable, rxConsume, rxPeek } from "./receive";
 import { memoryPressure, sendqCommit, sendqReserve } from "./sendq";
 import { Nagle, Tcb, TcpState, tcb } from "./tcp";
 
@@ -98,7 +98,7 @@ export function tcpPoll(sk: Sock): u32 {
   if (sk.shutdown == (SHUT_RCV | SHUT_SND) || sk.state == <u8>TcpState.CLOSE) m |= Poll.HUP;
   if (sk.shutdown & SHUT_RCV) m |= Poll.IN | Poll.RDHUP;
   if (!connecting(sk)) {
-    const queued = rxReadable(tp);
+    const queued = rxAvailable(tp);
     if (queued && (queued >= sk.rcvlowat || tp.rcvNxt - tp.copiedSeq > queued)) m |= Poll.IN;
     if (sk.shutdown & SHUT_SND || isWritable(tp)) m |= Poll.OUT;
     else tp.sndbufLimited = true;
