@@ -1,6 +1,6 @@
 // A TCP peer made of bytes: sends segments, reads those of the core, with sequence numbers relative to both ISNs.
 import * as assert from 'uvu/assert';
-import { AF_INET, AF_INET6, PEER, PEER6, SOCK_STREAM, TestHost, US, US6 } from './host.js';
+import { AF_INET, AF_INET6, PEER, PEER6, SOCK_STREAM, US, US6, type TestHost } from './host.js';
 import { be16, be32, cat, checksum, pseudo, readIpv4, readIpv6, u16, u32, type Bytes } from './packet.js';
 
 export const FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128;
@@ -73,6 +73,8 @@ export interface ConnectOptions {
   v6?: boolean;
   port?: number;
   peerPort?: number;
+  /** Round trip of the handshake, ms; default 0. */
+  rtt?: number;
 }
 
 const rel = (v: number, base: number): number => (v - base) >>> 0;
@@ -173,6 +175,7 @@ export class TcpPeer {
     this.win = o.win ?? 32792;
     this.tx('S', 0, 0, [], { opts });
     this.expect('S. 0:0(0) ack 1');
+    this.advance(o.rtt ?? 0);
     this.win = o.win ?? 257;
     this.tx('.', 1, 1);
     this.quiet();

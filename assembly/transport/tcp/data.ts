@@ -81,7 +81,7 @@ function outOfWindow(tp: Tcb, reason: Drop): void {
  * Does not consume the skb.
  */
 export function dataQueue(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fin: bool, size: u32): void {
-  let end = seq + len + (fin ? 1 : 0);
+  const end = seq + len + (fin ? 1 : 0);
   tp.dsack = false;
   const edge = tp.rcvNxt + receiveWindow(tp);
   if (seqLeq(end, tp.rcvNxt)) {
@@ -186,4 +186,3 @@ function finReceived(tp: Tcb): void {
   }
   sockWake(sk, Poll.IN | Poll.RDHUP | (sk.shutdown & SHUT_SND ? Poll.HUP : 0));
 }
-

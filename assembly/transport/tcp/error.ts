@@ -22,7 +22,7 @@ const LOCAL: usize = memory.data(16, 8);
 const REMOTE: usize = memory.data(16, 8);
 
 /** TransportError of protocol 6. */
-export function tcpError(skb: Skb, errno: u32, type: u32, code: u32, info: u32): void {
+export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, _info: u32): void {
   const ip = skb.data, th = skb.trans;
   if (load<u8>(ip) >> 4 == 4) {
     addrSetV4(LOCAL, be32(ip + 12));

@@ -67,9 +67,6 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const TEMP = changetype<Request>(memory.data(offsetof<Request>(), 8));
 
 export function requestInit(max: u32): void { POOL.init(offsetof<Request>(), max); }
-export function requestsUsed(): u32 { return POOL.used; }
-/** Request in slot `i`, null when free: for dumps. */
-export function requestAt(i: u32): Request | null { return POOL.live(i) ? changetype<Request>(POOL.at(i)) : null; }
 export function tempRequest(): Request {
   memory.fill(changetype<usize>(TEMP), 0, offsetof<Request>());
   return TEMP;

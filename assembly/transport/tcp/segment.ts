@@ -55,18 +55,13 @@ export const enum SegFlag {
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 export function segInit(count: u32): void { POOL.init(offsetof<Seg>(), count); }
-export function segsUsed(): u32 { return POOL.used; }
 
-@inline export function segAt(n: ListNode): Seg { return changetype<Seg>(n); }
 @inline export function segOfTime(n: ListNode): Seg { return changetype<Seg>(changetype<usize>(n) - offsetof<Seg>("tNext")); }
 /** First unacknowledged record, or null. */
 @inline export function segFirst(tp: Tcb): Seg | null { return tp.segs.empty ? null : changetype<Seg>(tp.segs.next); }
 @inline export function segLast(tp: Tcb): Seg | null { return tp.segs.empty ? null : changetype<Seg>(tp.segs.prev); }
 @inline export function segNext(tp: Tcb, s: Seg): Seg | null {
   return s.next == changetype<usize>(tp.segs) ? null : changetype<Seg>(s.next);
-}
-@inline export function segPrev(tp: Tcb, s: Seg): Seg | null {
-  return s.prev == changetype<usize>(tp.segs) ? null : changetype<Seg>(s.prev);
 }
 
 function packets(len: u32, mss: u32): u32 { return len <= mss ? 1 : (len + mss - 1) / mss; }

@@ -127,19 +127,3 @@ export function sendqGather(skb: Skb, chunk: usize, seq: u32, len: u32): void {
   }
   assert(!len, "tcp: gather past the send queue");
 }
-
-/** Copy the byte at `seq` ... `len` bytes to `dst` (probes and tests of small size). */
-export function sendqCopy(tp: Tcb, seq: u32, len: u32, dst: usize): void {
-  let c = changetype<Chunk | null>(tp.txFirst);
-  while (c && len) {
-    const off = seq - c.seq;
-    if (off < c.len) {
-      const k = min(len, c.len - off);
-      memory.copy(dst, c.data + off, k);
-      dst += k;
-      seq += k;
-      len -= k;
-    }
-    c = c.next;
-  }
-}

@@ -371,4 +371,3 @@ export function tcbFree(tp: Tcb): void {
   tp.sk.pcb = 0;
   POOL.release(changetype<usize>(tp));
 }
-export function tcbsUsed(): u32 { return POOL.used; }

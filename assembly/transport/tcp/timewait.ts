@@ -53,10 +53,6 @@ import { desiredWindow } from "./window";
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 export function timeWaitInit(max: u32): void { POOL.init(offsetof<TimeWait>(), max); }
-/** Records in use. */
-export function timeWaitCount(): u32 { return POOL.used; }
-/** Record in slot `i`, null when free: for dumps. */
-export function timeWaitAt(i: u32): TimeWait | null { return POOL.live(i) ? changetype<TimeWait>(POOL.at(i)) : null; }
 
 function expire(p: usize): void { timeWaitKill(changetype<TimeWait>(p)); }
 

@@ -14,7 +14,6 @@ export function roundPow2(v: u32): u32 { return v <= 1 ? 1 : <u32>1 << (32 - clz
 
 /** Payload bytes a buffer of `space` bytes stands for. */
 @inline export function winFromSpace(space: u32): u32 { return space >> 1; }
-@inline export function spaceFromWin(win: u32): u32 { return win << 1; }
 @inline export function fullSpace(tp: Tcb): u32 { return winFromSpace(tp.sk.rcvbuf); }
 /** Payload bytes that still fit. */
 @inline export function freeSpace(tp: Tcb): u32 {
@@ -113,7 +112,7 @@ export function initBufferSpace(tp: Tcb): void {
 
 // ---- the receiver's own estimate of the round-trip time ----
 function rcvRttUpdate(tp: Tcb, sampleUs: u32, fromWindow: bool): void {
-  let m = <u64>max(sampleUs, 1);
+  const m = <u64>max(sampleUs, 1);
   let est = <u64>tp.rcvRtt;
   if (est) {
     // A whole window without timestamps overestimates: take the minimum then, else smooth by 1/8.

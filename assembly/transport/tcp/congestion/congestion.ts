@@ -1,7 +1,7 @@
 // Congestion control: what every algorithm shares, and the choice between them. The surface is Linux's
 // tcp_congestion_ops; algorithms keep their state in Tcb.ca (80 bytes).
 import { now } from "../../../core/time";
-import { INFINITE_SSTHRESH, Tcb } from "../tcp";
+import { Tcb } from "../tcp";
 import {
   cubicAcked, cubicCongAvoid, cubicInit, cubicSetState, cubicSsthresh, cubicTxStart,
 } from "./cubic";
@@ -78,5 +78,3 @@ export function isCwndLimited(tp: Tcb): bool {
   if (tp.isCwndLimited) return true;
   return tp.inSlowStart && tp.cwnd < 2 * tp.maxPacketsOut;
 }
-
-@inline export function inInitialSlowStart(tp: Tcb): bool { return tp.ssthresh >= INFINITE_SSTHRESH; }
