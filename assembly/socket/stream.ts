@@ -1,5 +1,5 @@
 // sendmsg and recvmsg on stream sockets: copies between a message's buffer and the stream's chunks.
-import { Errno, IOV, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAMELEN } from "../abi";
+import { Errno, IOV, IOV_MAX, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAMELEN } from "../abi";
 import { Sock } from "../core/sock";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../transport/datagram";
 import { tcpRecvUrg, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "../transport/tcp/api";
@@ -44,7 +44,7 @@ export function streamReceive(sk: Sock, msg: usize, flags: u32): i32 {
   let done: u32 = 0;
   while (done < room) {
     const n = tcpRxPeek(sk, room - done);
-    if (n < 0) return done ? <i32>done : n;
+    if (n < 0) return n;
     if (!n) break;
     let k: u32 = 0;
     for (let i: u32 = 0; i < <u32>n; i++) {
@@ -56,6 +56,8 @@ export function streamReceive(sk: Sock, msg: usize, flags: u32): i32 {
     done += k;
     if (flags & MSG_PEEK) break;
     tcpRxConsume(sk, k);
+    // One call never reads across an urgent mark, nor takes an error along with data.
+    if (<u32>n < IOV_MAX) break;
   }
   store<u32>(msg, flags & MSG_TRUNC ? 0 : done, MSG_DATALEN);
   if (done || !room || tcpStreamEnded(sk)) return <i32>done;

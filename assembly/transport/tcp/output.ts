@@ -92,8 +92,8 @@ export function rateSent(tp: Tcb, s: Seg, first: bool): void {
   s.appLimited = tp.appLimited != 0;
 }
 
-// Send [snd_nxt, snd_nxt + len) as one record; with `fin` the FIN rides on it.
-function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32): bool {
+// Send [snd_nxt, snd_nxt + len) as one record; with `fin` the FIN rides on it. `psh` asks for PSH, which the end of the queue has anyway.
+function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32, psh: bool = false): bool {
   const seq = tp.sndNxt;
   const prior = tp.packetsOut;
   const last = segLast(tp);
@@ -107,7 +107,7 @@ function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32): bool {
     }
   }
   let flags: u32 = fin ? SegFlag.FIN : 0;
-  if (len && seq + len == tp.writeSeq - (tp.finQueued ? 1 : 0)) flags |= SegFlag.PSH;
+  if (len && (psh || seq + len == tp.writeSeq - (tp.finQueued ? 1 : 0))) flags |= SegFlag.PSH;
   const s = segPush(tp, seq, seq + len + (fin ? 1 : 0), flags, mss, chunk);
   if (!s) return false;
   rateSent(tp, s, prior == 0);
@@ -389,7 +389,7 @@ export function writeWakeup(tp: Tcb): bool {
     const mss = currentMss(tp);
     const data = unsentData(tp);
     const len = min(min(data, <u32>window), mss);
-    return sendNew(tp, len, tp.finQueued && len == data && <u32>window > len, mss);
+    return sendNew(tp, len, tp.finQueued && len == data && <u32>window > len, mss, true);
   }
   if (seqIn(tp.sndUp, tp.sndUna + 1, tp.sndUna + 0x10000)) sendProbe(tp, true);
   return sendProbe(tp, false);
