@@ -239,6 +239,9 @@ export class TcpPeer {
   }
   get state(): number { return this.info(0, 1); }
   get cwnd(): number { return this.info(80); }
-  /** Let time pass. */
-  advance(ms: number): void { this.h.core.advance(ms * 1e6); }
+  /** Let time pass; the poll first takes in the timers that system calls have armed. */
+  advance(ms: number): void {
+    this.h.core.poll();
+    this.h.core.advance(ms * 1e6);
+  }
 }
