@@ -222,7 +222,9 @@ export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
   switch (level) {
     case SOL_SOCKET: return getSocketOption(sk, name, p, len);
     case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
-    case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? getIpv6Option(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case IPPROTO_IPV6: // Linux asks the IPv4 code, which knows one level only (do_ip_getsockopt)
+      if (sk.family != <u16>AF_INET6) return sk.family == <u16>AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT;
+      return getIpv6Option(sk, name, p, len);
     case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? tcpGetsockopt(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, name, p, len);

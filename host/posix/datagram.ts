@@ -3,14 +3,15 @@
 // The program's end is one half of a unix SEQPACKET pair (a DGRAM pair would not tell that the program has closed its
 // end). Datagrams received are put into the pair, so that poll and plain read and recv are native; their addresses and
 // ancillary data wait here, in the same order, for the calls that ask for them.
-// Differences that remain: a pending error (ECONNREFUSED) is told by the next notified call, it neither wakes poll nor
-// fails a native recv; a native send to an unconnected socket is dropped instead of failing with EDESTADDRREQ.
+// Differences that remain: a pending error (ECONNREFUSED) is told by the next notified call; it wakes poll as readable, and
+// a native recv returns 0 instead of failing. A native send to an unconnected socket is dropped instead of failing with
+// EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
   EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
   MSG_WAITFORONE, SIOCOUTQ, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SHUT_RDWR,
 } from './linux.js';
-import type { Call } from './call.js';
+import { SCRATCH, type Call } from './call.js';
 import { MMSG_BYTES, type Datagram } from './message.js';
 import { PosixSocket } from './socket.js';
 
@@ -20,6 +21,7 @@ const BURST = 64;
 const RESYNC = 64;
 /** As UIO_MAXIOV: most messages of one sendmmsg or recvmmsg. */
 const MMSG_MAX = 1024;
+const NONE = new Uint8Array(0);
 
 interface Queued {
   address: Uint8Array;
@@ -28,6 +30,8 @@ interface Queued {
   length: number;
   /** What it costs the pair (SIOCOUTQ). */
   cost: number;
+  /** No datagram: an empty message that wakes the program for an error. */
+  wake: boolean;
 }
 
 export class DatagramSocket extends PosixSocket {
@@ -53,7 +57,34 @@ export class DatagramSocket extends PosixSocket {
       this.pumpOut();
     }
     if (this.closed) return;
+    if (mask & Poll.ERR) this.noteError(this.sup.takeError(this.handle));
     if (mask & (Poll.IN | Poll.ERR)) this.pumpIn();
+  }
+  /** Keep an error (errno, 0 = none) for the next call, and wake a program that polls. */
+  private noteError(errno: number): void {
+    this.error ||= errno;
+    if (!this.error) return;
+    this.retry('readers');
+    if (!this.error || this.fd < 0 || this.queue.some((q) => q.wake)) return;
+    if (this.sup.native.posixSend(this.fd, this.sup.mem.u8, DATA, 0, 0) === 0) this.enqueue({ address: NONE, control: NONE, flags: 0, length: 0 }, true);
+  }
+  /** Remember what stands in the pair. */
+  private enqueue(d: Datagram, wake: boolean): void {
+    const cost = this.sup.costOf(d.length);
+    this.queue.push({ address: d.address, control: d.control, flags: d.flags, length: d.length, cost, wake });
+    this.cost += cost;
+  }
+  /** Forget the first in the pair, which has been read. */
+  private dequeue(): void {
+    this.cost -= (this.queue.shift() as Queued).cost;
+  }
+  /** Take a wake-up that is next in the pair out of it. */
+  private unwake(): void {
+    this.resync();
+    if (!this.queue[0]?.wake) return;
+    this.withEnd((end) => {
+      if (this.sup.native.posixReceive(end, SCRATCH, 0, 1, 0) === 0) this.dequeue();
+    });
   }
 
   // ---- the pair ----
@@ -72,14 +103,14 @@ export class DatagramSocket extends PosixSocket {
       }
       let sent = core.sys_sendmsg(this.handle, messages.record(0, Math.min(n, DATA_SIZE)), MSG_DONTWAIT);
       if (sent < 0 && sent !== -EAGAIN && this.connectedError(-sent)) sent = core.sys_sendmsg(this.handle, messages.record(0, n), MSG_DONTWAIT);
-      if (sent < 0 && sent !== -EAGAIN) this.error ||= -sent;
+      if (sent < 0 && sent !== -EAGAIN) this.noteError(-sent);
     }
     this.sup.again(this);
   }
   /** An error of an earlier datagram, which the core told in place of sending this one. */
   private connectedError(errno: number): boolean {
     if (!REPORTED.has(errno)) return false;
-    this.error ||= errno;
+    this.noteError(errno);
     return true;
   }
   /** Core -> pair. */
@@ -97,8 +128,7 @@ export class DatagramSocket extends PosixSocket {
       const n = core.sys_recvmsg(this.handle, this.sup.messages.receiveRecord(), MSG_DONTWAIT);
       if (n === -EAGAIN) return;
       if (n < 0) {
-        this.error ||= -n;
-        this.retry('readers');
+        this.noteError(-n);
         return;
       }
       const datagram = this.sup.messages.received(n);
@@ -115,16 +145,14 @@ export class DatagramSocket extends PosixSocket {
       return false;
     }
     if (n < 0) return true; // the program reads no more
-    const cost = this.sup.costOf(d.length);
-    this.queue.push({ address: d.address, control: d.control, flags: d.flags, length: d.length, cost });
-    this.cost += cost;
+    this.enqueue(d, false);
     if (this.queue.length % RESYNC === 0) this.resync();
     return true;
   }
   /** Forget the addresses of datagrams that were read natively: what the pair still holds are the last ones. */
   private resync(): void {
     const held = this.sup.native.posixQueued(this.fd, SIOCOUTQ);
-    while (this.queue.length && this.cost > held) this.cost -= (this.queue.shift() as Queued).cost;
+    while (this.queue.length && this.cost > held) this.dequeue();
   }
   again(): void {
     this.pumpOut();
@@ -140,7 +168,7 @@ export class DatagramSocket extends PosixSocket {
       return n < 0 ? n : messages.received(n);
     }
     if (this.error) return -this.takeError();
-    this.resync();
+    this.unwake();
     if (this.queue.length) {
       const end = native.posixTaskFd(call.tid, call.int(0));
       if (end < 0) return end;
@@ -148,10 +176,7 @@ export class DatagramSocket extends PosixSocket {
       native.posixClose(end);
       if (n >= 0) {
         const q = this.queue[0];
-        if (!(flags & MSG_PEEK)) {
-          this.queue.shift();
-          this.cost -= q.cost;
-        }
+        if (!(flags & MSG_PEEK)) this.dequeue();
         return { length: n, address: q.address, control: q.control, flags: q.flags };
       }
       if (n !== -EAGAIN) return n;
@@ -289,7 +314,7 @@ export class DatagramSocket extends PosixSocket {
     call.answer(r);
   }
   queued(_call: Call, command: number): number {
-    this.resync();
+    this.unwake();
     if (command === FIONREAD && this.queue.length) return this.queue[0].length;
     if (command === FIONREAD && this.kept) return this.kept.datagram.length;
     return this.sup.coreIoctl(this.handle, command);
@@ -307,6 +332,7 @@ export class DatagramSocket extends PosixSocket {
   override takeError(): number {
     const e = this.error;
     this.error = 0;
+    if (e) this.unwake();
     return e || this.sup.takeError(this.handle);
   }
 }

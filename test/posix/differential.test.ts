@@ -32,9 +32,9 @@ function run(argv: string[]): Map<string, string> {
   return lines(execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 60000, env: { ...process.env, NUSECONF: '' } }));
 }
 
-test('sockets over loopback', () => {
-  const script = ['/usr/bin/python3', SCRIPT, '127.0.0.1', '20000'];
-  const kernel = run(['ip', 'netns', 'exec', lab.netns('k'), ...script]);
+for (const [label, address] of [['IPv4', '127.0.0.1'], ['IPv6', '::1']]) test(`sockets over loopback, ${label}`, () => {
+  const script = ['/usr/bin/python3', SCRIPT, address, '20000'];
+  const kernel = run(['ip', 'netns', 'exec', lab.netns(label), ...script]);
   const nuse = run([...NUSE, '--', ...script]);
   assert.ok(kernel.size > 200, `only ${kernel.size} lines`);
   const wrong: string[] = [];

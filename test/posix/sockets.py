@@ -3,6 +3,9 @@
 import array, ctypes, errno, fcntl, os, select, signal, socket, struct, sys, termios, threading, time
 
 HOST, BASE = sys.argv[1], int(sys.argv[2])
+V6 = ':' in HOST
+FAMILY = socket.AF_INET6 if V6 else socket.AF_INET
+FOREIGN, ANY = ('2001:db8::77', '::') if V6 else ('192.0.2.77', '0.0.0.0')
 ONLY = set(sys.argv[3:])
 used = 0
 CASES = []
@@ -59,11 +62,11 @@ def settled(s, want, ms=1000):
 
 
 def tcp():
-    return socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    return socket.socket(FAMILY, socket.SOCK_STREAM)
 
 
 def udp():
-    return socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    return socket.socket(FAMILY, socket.SOCK_DGRAM)
 
 
 def listener(backlog=8):
@@ -109,6 +112,7 @@ def fresh():
     say('poll', poll(s))
     say('getpeername', call(s.getpeername))
     say('getsockname', call(s.getsockname))
+    say('SO_ERROR', s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
     say('listen state', s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))
     say('accept', call(s.accept))
     say('recvmsg', call(s.recvmsg, 10))
@@ -124,11 +128,11 @@ def names():
     p = port()
     say('bind', call(s.bind, (HOST, p)))
     say('bind again', call(s.bind, (HOST, p + 1000)))
-    say('name', s.getsockname() == (HOST, p))
+    say('name', s.getsockname()[:2] == (HOST, p))
     t = tcp()
     say('bind taken', call(t.bind, (HOST, p)))
-    say('bind foreign', call(t.bind, ('192.0.2.77', p)))
-    say('bind any', call(t.bind, ('0.0.0.0', 0)))
+    say('bind foreign', call(t.bind, (FOREIGN, p)))
+    say('bind any', call(t.bind, (ANY, 0)))
     say('any name', (t.getsockname()[0], t.getsockname()[1] > 0))
     libc = ctypes.CDLL(None, use_errno=True)
     buf = ctypes.create_string_buffer(b'\xaa' * 32, 32)
@@ -446,7 +450,8 @@ def options():
                           (socket.IPPROTO_TCP, 'TCP_NODELAY', 1), (socket.IPPROTO_TCP, 'TCP_KEEPIDLE', 33), (socket.IPPROTO_TCP, 'TCP_KEEPINTVL', 7),
                           (socket.IPPROTO_TCP, 'TCP_KEEPCNT', 4), (socket.IPPROTO_TCP, 'TCP_MAXSEG', 1000), (socket.IPPROTO_TCP, 'TCP_USER_TIMEOUT', 5000),
                           (socket.IPPROTO_TCP, 'TCP_CORK', 1), (socket.IPPROTO_TCP, 'TCP_DEFER_ACCEPT', 1), (socket.IPPROTO_TCP, 'TCP_QUICKACK', 1),
-                          (socket.IPPROTO_IP, 'IP_TOS', 0x10), (socket.IPPROTO_IP, 'IP_TTL', 77)]:
+                          (socket.IPPROTO_IP, 'IP_TOS', 0x10), (socket.IPPROTO_IP, 'IP_TTL', 77),
+                          (socket.IPPROTO_IPV6, 'IPV6_V6ONLY', 1), (socket.IPPROTO_IPV6, 'IPV6_UNICAST_HOPS', 9), (socket.IPPROTO_IPV6, 'IPV6_TCLASS', 8)]:
         o = getattr(socket, opt)
         say(opt, (call(s.setsockopt, level, o, v), call(s.getsockopt, level, o)))
     for opt in ('SO_SNDBUF', 'SO_RCVBUF'):
@@ -460,7 +465,7 @@ def options():
     say('bad TTL', call(s.setsockopt, socket.IPPROTO_IP, socket.IP_TTL, 300))
     u = udp()
     say('udp TCP_NODELAY', call(u.setsockopt, socket.IPPROTO_TCP, socket.TCP_NODELAY, 1))
-    say('broadcast needed', call(u.sendto, b'x', ('255.255.255.255', 9)))
+    say('broadcast needed', call(socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto, b'x', ('127.255.255.255', 9)))
     c, a = pair()
     i = c.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 8)
     say('TCP_INFO state', i[0])
@@ -530,17 +535,21 @@ def datagram_errors():
     time.sleep(0.1)
     say('recvfrom tells', call(u.recvfrom, 10))
     say('and forgets', call(u.recvfrom, 10))
+    u.send(b'poll')
+    say('poll wakes', len(settled(u, 'E', 300)) > 1)
+    say('recvfrom tells why', call(u.recvfrom, 10))
+    say('nothing is left', call(u.recvfrom, 10))
     u.send(b'again')
     time.sleep(0.1)
     say('SO_ERROR', errno.errorcode.get(u.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
     r = udp()
-    r.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+    r.setsockopt(*((socket.IPPROTO_IPV6, 25) if V6 else (socket.IPPROTO_IP, 11)), 1)  # IP_RECVERR
     p = port()
     r.connect((HOST, p))
     r.send(b'ask')
     time.sleep(0.1)
     data, anc, flags, addr = r.recvmsg(100, 512, socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT)
-    say('error queue', (data, bool(flags & socket.MSG_ERRQUEUE), addr == (HOST, p)))
+    say('error queue', (data, bool(flags & socket.MSG_ERRQUEUE), addr[:2] == (HOST, p)))
     for level, kind, body in anc:
         e = struct.unpack('IBBBxII', body[:16])
         say('extended error', (level, kind, errno.errorcode[e[0]], e[1:4]))
@@ -551,14 +560,15 @@ def datagram_errors():
 def messages():
     u, v = udp(), udp()
     u.bind((HOST, 0))
-    u.setsockopt(socket.IPPROTO_IP, 8, 1)  # IP_PKTINFO
-    u.setsockopt(socket.IPPROTO_IP, 12, 1)  # IP_RECVTTL
+    level, info, ttl = (socket.IPPROTO_IPV6, 49, 51) if V6 else (socket.IPPROTO_IP, 8, 12)
+    u.setsockopt(level, info, 1)  # IP_PKTINFO
+    u.setsockopt(level, ttl, 1)  # IP_RECVTTL
     say('sendmsg', v.sendmsg([b'ab', b'', b'cde'], [], 0, u.getsockname()))
     settled(u, 'I')
     data, anc, flags, addr = u.recvmsg(3, 256)
-    say('recvmsg', (data, flags, addr == (HOST, v.getsockname()[1])))
+    say('recvmsg', (data, flags, addr[:2] == (HOST, v.getsockname()[1])))
     for level, kind, body in sorted(anc):
-        say('ancillary', (level, kind, len(body), socket.inet_ntoa(body[8:12]) == HOST if kind == 8 else struct.unpack('i', body)[0]))
+        say('ancillary', (level, kind, len(body), socket.inet_ntop(FAMILY, body[:16] if V6 else body[8:12]) == HOST if kind in (8, 50) else struct.unpack('i', body)[0]))
     v.sendto(b'x', u.getsockname())
     settled(u, 'I')
     say('no room for ancillary', u.recvmsg(10)[1:3])
@@ -599,7 +609,7 @@ def interfaces():
     say('index of lo', i)
     say('its name', socket.if_indextoname(i))
     say('no such name', call(socket.if_nametoindex, 'nosuch0'))
-    s = udp()
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for cmd, label in ((0x8915, 'address'), (0x891b, 'netmask')):
         r = fcntl.ioctl(s, cmd, lo)
         say(label, socket.inet_ntoa(r[20:24]))
@@ -642,6 +652,59 @@ def multiplex():
     c.send(b'x')
     settled(a, 'I')
     say('select ready', len(select.select([a], [], [], 1)[0]))
+
+
+@case
+def many():
+    u, v = udp(), udp()
+    u.bind((HOST, 0))
+    v.bind((HOST, 0))
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    class Iovec(ctypes.Structure):
+        _fields_ = [('base', ctypes.c_void_p), ('len', ctypes.c_size_t)]
+
+    class Msg(ctypes.Structure):
+        _fields_ = [('name', ctypes.c_void_p), ('namelen', ctypes.c_uint), ('iov', ctypes.POINTER(Iovec)), ('iovlen', ctypes.c_size_t),
+                    ('control', ctypes.c_void_p), ('controllen', ctypes.c_size_t), ('flags', ctypes.c_int), ('got', ctypes.c_uint)]
+
+    def messages(n):
+        bufs = [ctypes.create_string_buffer(b'message%d' % i, 32) for i in range(n)]
+        ms = (Msg * n)()
+        for m, b in zip(ms, bufs):
+            m.iov, m.iovlen = ctypes.pointer(Iovec(ctypes.addressof(b), 8)), 1
+        return ms, bufs
+    v.connect(u.getsockname())
+    ms, keep = messages(4)
+    say('sendmmsg', (libc.sendmmsg(v.fileno(), ms, 4, 0), [m.got for m in ms]))
+    settled(u, 'I')
+    ms, bufs = messages(6)
+    say('recvmmsg', (libc.recvmmsg(u.fileno(), ms, 6, socket.MSG_DONTWAIT, None), [m.got for m in ms], [b.value for b in bufs[:4]]))
+    say('nothing', (libc.recvmmsg(u.fileno(), ms, 6, socket.MSG_DONTWAIT, None), errno.errorcode[ctypes.get_errno()]))
+    threading.Timer(0.1, lambda: v.send(b'late')).start()
+    say('waits for one', (libc.recvmmsg(u.fileno(), ms, 6, 0x10000, None), ms[0].got))
+    say('bad pointer', (libc.sendmsg(v.fileno(), 8, 0), errno.errorcode[ctypes.get_errno()]))
+    say('reconnect', call(v.connect, v.getsockname()))
+    say('own', (v.send(b'self'), v.recvfrom(10)[0]))
+    libc.connect(v.fileno(), ctypes.create_string_buffer(16), 16)
+    say('disconnected', call(v.getpeername))
+
+
+@case
+def connect_timeout():
+    l, p = listener(0)
+    keep = []
+    for _ in range(3):
+        c = tcp()
+        c.setblocking(False)
+        call(c.connect, (HOST, p))
+        keep.append(c)
+    time.sleep(0.1)
+    c = tcp()
+    c.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack('ll', 0, 200000))
+    t = time.monotonic()
+    say('full queue', call(c.connect, (HOST, p)))
+    say('took about 0.2 s', 0.1 < time.monotonic() - t < 0.6)
 
 
 @case
