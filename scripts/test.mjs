@@ -10,7 +10,7 @@ const DEFAULT_LIMIT_S = 120;
 /** Folders whose tests use the machine's network, its programs or its clock: one at a time. */
 const ALONE = /^test\/(interop|posix|cli|backends|host|bench)\//;
 /** Tests of the core run on the debug build and once more on the sanitizer build. */
-const CORE = /from '[./]*harness\/core/;
+const CORE = /from '[./]*harness\//;
 
 /** @typedef {{ path: string, label: string, env: Record<string, string>, limit: number, alone: boolean }} Job */
 
@@ -30,6 +30,16 @@ function jobs(patterns) {
   return out.sort((a, b) => Number(a.alone) - Number(b.alone) || (a.label < b.label ? -1 : 1));
 }
 
+/** Process groups of running tests: they end with us. */
+const groups = new Set();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    for (const kill of groups) kill('SIGTERM');
+    console.error(`ended by ${signal}`);
+    process.exit(1);
+  });
+}
+
 /** Run in a process group of its own; `{ code, output, timedOut, seconds }`. */
 function runProcess(args, env, limit) {
   return new Promise((resolve) => {
@@ -43,6 +53,7 @@ function runProcess(args, env, limit) {
         if (error.code !== 'ESRCH') throw error;
       }
     };
+    groups.add(killGroup);
     let last;
     const timer = setTimeout(() => {
       timedOut = true;
@@ -55,6 +66,7 @@ function runProcess(args, env, limit) {
       clearTimeout(timer);
       clearTimeout(last);
       killGroup('SIGKILL');
+      groups.delete(killGroup);
       resolve({ code: code ?? signal, output, timedOut, seconds: (Date.now() - start) / 1000 });
     });
   });

@@ -1,5 +1,5 @@
 // The process behind `nuse up`: one stack, a control socket, and a socket on which programs arrive.
-import { unlinkSync, writeSync, closeSync } from 'node:fs';
+import { closeSync, existsSync, unlinkSync, writeSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { serve, type Request, type StackInfo } from './control.js';
@@ -11,6 +11,8 @@ import { Session } from './session.js';
 
 /** ms that programs have between SIGTERM and SIGKILL when their stack goes down. */
 const GRACE_MS = 2000;
+/** How often it is looked whether the control socket is still there, ms. */
+const LOOK_MS = 2000;
 /** Descriptor on which the starter waits for the word that the stack is up. */
 const READY_FD = 3;
 
@@ -81,6 +83,8 @@ export async function daemon(name: string, options: RunOptions): Promise<number>
   const control = await serve(paths[0], (r) => (Object.hasOwn(ops, r.op) ? ops[r.op]() : Promise.reject(new Error(`unknown request ${String(r.op)}`))));
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => { void ops.down(); });
+  // A stack that nobody can reach any more goes down, too: its folder was removed.
+  setInterval(() => { if (!existsSync(paths[0])) void ops.down(); }, LOOK_MS).unref();
   void session.crashed.then((e) => {
     process.stderr.write(`nuse: the stack ${name} failed: ${e.message}\n`);
     paths.forEach(unlinkStale);

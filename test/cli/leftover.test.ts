@@ -9,7 +9,12 @@ import { Lab, NUSE, processes, type Program } from '../interop/lab.js';
 
 const test = suite('cli: what is left behind');
 const lab = new Lab();
-test.after(() => lab.close());
+const STACKS = { ...process.env, XDG_RUNTIME_DIR: lab.dir };
+const nuse = (args: string[]) => spawnSync(NUSE[0], [...NUSE.slice(1), ...args], { encoding: 'utf8', env: STACKS, timeout: 20000 });
+test.after(async () => {
+  nuse(['down', 'pair']);
+  await lab.close();
+});
 
 const CONF = (tap: string) => `interface eth0\n viftype TAP\n dev ${tap}\n address 192.0.2.10/24\n address6 2001:db8::10/64\n`;
 const sleep = (ms: number) => new Promise((r) => setTimeout(r, ms));
@@ -91,11 +96,9 @@ test('kill -9 of the runtime while curl downloads: curl ends with an error at on
 });
 
 test('two programs of one named stack talk to each other, and down leaves nothing', async () => {
-  const env = { ...process.env, XDG_RUNTIME_DIR: lab.dir };
-  const nuse = (args: string[]) => spawnSync(NUSE[0], [...NUSE.slice(1), ...args], { encoding: 'utf8', env, timeout: 20000 });
   const before = namespaces();
   assert.is(nuse(['up', 'pair']).status, 0);
-  const server = lab.nuse(lab.netns('p'), ['exec', 'pair', '--', '/usr/bin/python3', '-u', '-m', 'http.server', '8000', '--bind', '127.0.0.1', '--directory', lab.dir], { env });
+  const server = lab.nuse(lab.netns('p'), ['exec', 'pair', '--', '/usr/bin/python3', '-u', '-m', 'http.server', '8000', '--bind', '127.0.0.1', '--directory', lab.dir], { env: STACKS });
   await server.until(/Serving/);
   lab.file('page', 'between two programs\n');
   const curl = nuse(['exec', 'pair', '--', 'curl', '-s', 'http://127.0.0.1:8000/page']);

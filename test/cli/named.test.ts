@@ -125,6 +125,14 @@ test('after kill -9 of the runtime the name is free again and nothing of the sta
   ok(['down', 'k']);
 });
 
+test('a stack whose folder is removed goes down', async () => {
+  ok(['up', 'r']);
+  const [s] = ps();
+  rmSync(join(SOCKETS, 'r.ctl'));
+  for (let i = 0; i < 250 && alive(s.pid); i++) await sleep(20);
+  assert.not.ok(alive(s.pid) || alive(s.holder));
+});
+
 test('a runtime folder that others can write is refused', () => {
   const shared = join(dir, 'shared');
   mkdirSync(join(shared, 'nuse'), { recursive: true });
