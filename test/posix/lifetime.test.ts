@@ -50,6 +50,16 @@ test('no way around the filter: 32-bit and x32 calls, io_uring, other families',
   assert.equal(r.stdout.trim().split('\n'), want);
 });
 
+test('a hostile program harms itself only, and leaves nothing behind', () => {
+  const program = join(lab.dir, 'hostile');
+  execFileSync('gcc', ['-O2', '-D_GNU_SOURCE', '-o', program, join(HERE, 'hostile.c'), '-lpthread']);
+  const command = `${program} 3 ${Date.now()}; /usr/bin/python3 ${join(HERE, 'sockets.py')} 127.0.0.1 20000 echo`;
+  const r = spawnSync(NUSE[0], [...NUSE.slice(1), 'run', '-v', '--', 'sh', '-c', command], { env, encoding: 'utf8', timeout: 30000 });
+  assert.match(r.stdout, /^survived$/m, r.stderr);
+  assert.match(r.stdout, /^echo: send to closed = 1$/m, r.stderr);
+  assert.match(r.stderr, /^ *sockets +[01]$/m);
+});
+
 test('nothing of the machine is in reach: no interface but loopback, no resolver daemon', () => {
   const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', 'sh', '-c', 'grep ^hosts /etc/nsswitch.conf; find /run -type s 2>/dev/null | wc -l'], { env, encoding: 'utf8', timeout: 20000 });
   assert.is(r.stdout, 'hosts: files dns\n0\n');
