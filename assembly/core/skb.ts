@@ -264,11 +264,14 @@ export function skbCsum(s: Skb, from: usize, sum: u64 = 0): u64 {
   return sum;
 }
 
-/** Complete a PARTIAL checksum in software. UDP's zero becomes all ones (RFC 768); harmless for TCP and SCTP-free protocols. */
+/** Where UDP's checksum field lies in its header. */
+const UDP_CSUM_OFFSET: u16 = 6;
+
+/** Complete a PARTIAL checksum in software. UDP's zero becomes all ones (RFC 768), nobody else's does. */
 export function skbChecksumHelp(s: Skb): void {
   if (s.csum != CsumState.PARTIAL) return;
   const sum = ~csumFold(skbCsum(s, s.csumStart)) & 0xffff;
-  store<u16>(s.csumStart + s.csumOffset, <u16>(sum ? sum : 0xffff));
+  store<u16>(s.csumStart + s.csumOffset, <u16>(!sum && s.csumOffset == UDP_CSUM_OFFSET ? 0xffff : sum));
   s.csum = CsumState.NONE;
 }
 
