@@ -32,7 +32,7 @@ import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
 /** What the red zones of the sanitizer build add to a buffer and its record. */
-const GUARD: usize = isDefined(SANITIZE) ? 192 : 0;
+const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
 const RING_COUNT: u32 = 8;

@@ -140,7 +140,8 @@ try {
       for (const s of all) values.get(s.name)!.push(await m.run(s));
     table[m.name] = Object.fromEntries([...values].map(([k, v]) => [k, median(v)]));
     const t = table[m.name], ratio = (peer: string): string => (t['nuse-tap'] / t[peer]).toFixed(2);
-    console.log(`${m.name.padEnd(14)} ${all.map((s) => `${s.name} ${t[s.name].toFixed(m.lowerIsBetter ? 1 : 0)}`).join('   ')} ${m.unit}   nuse/veth ${ratio('kernel-veth')}   nuse/tap-relay ${ratio('kernel-tap-relay-vnet')}`);
+    const figures = all.map((s) => `${s.name} ${t[s.name].toFixed(m.lowerIsBetter ? 1 : 0)}`).join('   ');
+    console.log(`${m.name.padEnd(14)} ${figures} ${m.unit}   nuse/veth ${ratio('kernel-veth')}   nuse/tap-relay ${ratio('kernel-tap-relay-vnet')}`);
   }
   result.programs = table;
   if (!wanted.length || wanted.includes('core')) {

@@ -1,6 +1,7 @@
 // What the core does without any system call: parse and forward, checksum, two cores back to back.
 import * as A from '../host/abi/constants.js';
-import { TestCore, type TxFrame } from '../test/harness/core.js';
+import type { TestCore } from '../test/harness/core.js';
+import { type TxFrame } from '../test/harness/core.js';
 import { TestHost, OUR_MAC, PEER, PEER_MAC, AF_INET, SOCK_STREAM } from '../test/harness/host.js';
 import { ethernet, ipv4, udp } from '../test/harness/packet.js';
 

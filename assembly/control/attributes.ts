@@ -22,11 +22,6 @@ export function attribute(type: u32, n: u32): usize {
   const a = <usize>load<u32>(TABLE + (type << 2));
   return a && <u32>load<u16>(a) - NLA_HDRLEN >= n ? a + NLA_HDRLEN : 0;
 }
-/** Bytes of data of an attribute that is present. */
-export function attributeLen(type: u32): u32 {
-  const a = <usize>load<u32>(TABLE + (type << 2));
-  return a ? <u32>load<u16>(a) - NLA_HDRLEN : 0;
-}
 /** The u32 in attribute `type`, or `otherwise`. */
 export function attributeU32(type: u32, otherwise: u32): u32 {
   const a = attribute(type, 4);

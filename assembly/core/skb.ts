@@ -283,7 +283,6 @@ export function skbChecksumHelp(s: Skb): void {
 }
 
 export function skbsUsed(): u32 { return RECORDS.used; }
-export function skbPeak(): u32 { return RECORDS.peak; }
 
 /** A FIFO of skbs with its byte count, embedded in sockets, neighbours and devices. Zeroed = empty. */
 @unmanaged @final export class SkbQueue {

@@ -255,11 +255,4 @@ function sockUncharge(p: usize, charge: u32): void {
   if (full && sk.wmem < sk.sndbuf) sockWake(sk, Poll.OUT);
 }
 
-/** Slot number of a socket, for tables indexed by it. */
-@inline export function sockSlot(sk: Sock): u32 { return sk.handle & SLOT_MASK; }
-/** The record in slot `i` if a socket lives there, else null: for dumps. */
-export function sockAt(i: u32): Sock | null {
-  return POOL.live(i) ? changetype<Sock>(POOL.at(i)) : null;
-}
-export function sockCapacity(): u32 { return POOL.capacity; }
 export function socksUsed(): u32 { return POOL.used; }

@@ -7,7 +7,5 @@ export const SEC: u64 = 1_000_000_000;
 
 /** Now, ns. */
 @inline export function now(): u64 { return load<u64>(HDR + HDR_NOW); }
-/** Now in ms, truncated to 32 bits (wraps after 49 days). */
-@inline export function nowMs(): u32 { return <u32>(now() / MS); }
 /** Time since 1970, ns: for timestamps given to applications only. */
 @inline export function wallClock(): u64 { return now() + load<u64>(HDR + HDR_WALL_OFFSET); }

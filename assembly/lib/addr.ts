@@ -12,10 +12,6 @@ export const ADDR_LEN: usize = 16;
 @inline export function addrEqual(a: usize, b: usize): bool {
   return load<u64>(a) == load<u64>(b) && load<u64>(a, 8) == load<u64>(b, 8);
 }
-@inline export function addrClear(p: usize): void {
-  store<u64>(p, 0);
-  store<u64>(p, 0, 8);
-}
 /** :: */
 @inline export function addrIsZero(p: usize): bool { return (load<u64>(p) | load<u64>(p, 8)) == 0; }
 /** :: or 0.0.0.0 in mapped form. */
@@ -34,7 +30,6 @@ export const ADDR_LEN: usize = 16;
 // IPv4 classes (host order).
 @inline export function v4IsMulticast(a: u32): bool { return (a & 0xf0000000) == 0xe0000000; }
 @inline export function v4IsLoopback(a: u32): bool { return a >> 24 == 127; }
-@inline export function v4IsLinkLocal(a: u32): bool { return a >> 16 == 0xa9fe; }
 /** The mask of a prefix length 0..32. */
 @inline export function v4Mask(plen: u32): u32 { return plen ? <u32>-1 << (32 - plen) : 0; }
 

@@ -51,12 +51,6 @@ export function csumBlockAdd(sum: u64, block: u64, offset: u32): u64 {
 /** The value to store in a header: the complement of the folded sum. */
 @inline export function csumFinish(sum: u64): u32 { return ~csumFold(sum) & 0xffff; }
 
-/** Copy `n` bytes and sum them. */
-export function csumCopy(dst: usize, src: usize, n: usize, sum: u64 = 0): u64 {
-  memory.copy(dst, src, n);
-  return csumAdd(dst, n, sum);
-}
-
 /**
  * Sum of the pseudo-header (RFC 9293 3.1, RFC 8200 8.1).
  * `src`/`dst`: addresses of `addrLen` (4 or 16) bytes in memory; `len`: upper-layer length, host order.

@@ -235,11 +235,6 @@ export function pmtuLearn(dst: usize, mtu: u32): void {
   e.until = now() + PMTU_AGE;
   S.genid++;
 }
-/** Forget all learnt MTUs. */
-export function pmtuFlush(): void {
-  memory.fill(S.pmtu, 0, PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>());
-  S.genid++;
-}
 
 /** -errno of a route that refuses (RTN_UNREACHABLE and kin), 0 for others. */
 export function routeRefusal(r: Route): i32 {

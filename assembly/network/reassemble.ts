@@ -216,5 +216,3 @@ export function reassembleFlush(dev: usize): void {
     if (f && f.dev == dev) kill(q, Drop.DEV_DOWN);
   }
 }
-/** Memory held by incomplete datagrams, bytes. */
-export function reassembleMemory(): u32 { return S.memory; }

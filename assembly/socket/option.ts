@@ -1,5 +1,4 @@
 // Reading and writing option values as Linux does: an int is four bytes, and most byte-sized options take either.
-import { Errno } from "../abi";
 
 /** The value at `p`: 4 bytes, or 1 when that is all there is. */
 export function optInt(p: usize, len: u32): i32 { return len >= 4 ? load<i32>(p) : len ? <i32>load<u8>(p) : 0; }
@@ -21,6 +20,3 @@ export function optPut(p: usize, len: u32, value: usize, n: u32): i32 {
   memory.copy(p, value, k);
   return <i32>k;
 }
-
-/** v if lo <= v <= hi, else -EINVAL as a negative value (lo must be >= 0). */
-export function optRange(v: i32, lo: i32, hi: i32): i32 { return v < lo || v > hi ? -Errno.EINVAL : v; }

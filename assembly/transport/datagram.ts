@@ -375,6 +375,3 @@ export function localTooBig(sk: Sock, f: Flow, port: u32): i32 {
   if (sk.has(f.isV4 ? SockFlag.RECVERR : SockFlag.RECVERR6)) errorQueue(sk, Errno.EMSGSIZE, ORIGIN_LOCAL, 0, 0, f.mtu, f.dst, port, 0, f.dst, 0);
   return -Errno.EMSGSIZE;
 }
-
-/** Is the send buffer full? The caller answers EAGAIN. */
-@inline export function sendFull(sk: Sock): bool { return sk.wmem >= sk.sndbuf; }
