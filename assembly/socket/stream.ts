@@ -1,8 +1,13 @@
 // sendmsg and recvmsg on stream sockets: copies between a message's buffer and the stream's chunks.
-import { Errno, IOV, IOV_MAX, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAMELEN } from "../abi";
+import { Errno, IOV, IOV_MAX, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAMELEN } from "../abi";
 import { Sock } from "../core/sock";
 import { MSG_OOB, MSG_PEEK, MSG_TRUNC } from "../transport/datagram";
-import { tcpRecvUrg, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "../transport/tcp/api";
+import { tcpInq, tcpRecvUrg, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "../transport/tcp/api";
+import { IPPROTO_TCP } from "../wire/tcp";
+
+const TCP_CM_INQ: u32 = 36;
+const CMSG_INQ_LEN: u64 = 20;
+const CMSG_INQ_SPACE: u32 = 24;
 
 /** Bytes queued (fewer than `len` when the buffer is full), -EAGAIN when none, or the error. */
 export function streamSend(sk: Sock, p: usize, len: u32, flags: u32): i32 {
@@ -30,6 +35,7 @@ export function streamSend(sk: Sock, p: usize, len: u32, flags: u32): i32 {
 /** Bytes received, 0 at the end of the stream, -EAGAIN, or the error. */
 export function streamReceive(sk: Sock, msg: usize, flags: u32): i32 {
   store<u32>(msg, 0, MSG_NAMELEN);
+  const controlRoom = load<u32>(msg, MSG_CONTROLLEN);
   store<u32>(msg, 0, MSG_CONTROLLEN);
   const dst = <usize>load<u32>(msg, MSG_DATA);
   const room = load<u32>(msg, MSG_DATALEN);
@@ -60,6 +66,19 @@ export function streamReceive(sk: Sock, msg: usize, flags: u32): i32 {
     if (<u32>n < IOV_MAX) break;
   }
   store<u32>(msg, flags & MSG_TRUNC ? 0 : done, MSG_DATALEN);
+  if (done && controlRoom >= CMSG_INQ_SPACE && load<u32>(msg, MSG_CONTROL)) putInq(sk, msg);
   if (done || !room || tcpStreamEnded(sk)) return <i32>done;
   return -Errno.EAGAIN;
+}
+
+// TCP_INQ: how much is left to read, as a control message (tcp(7)).
+function putInq(sk: Sock, msg: usize): void {
+  const left = tcpInq(sk);
+  if (left < 0) return;
+  const p = <usize>load<u32>(msg, MSG_CONTROL);
+  store<u64>(p, CMSG_INQ_LEN);
+  store<u32>(p, IPPROTO_TCP, 8);
+  store<u32>(p, TCP_CM_INQ, 12);
+  store<u64>(p, <u32>left, 16);
+  store<u32>(msg, CMSG_INQ_SPACE, MSG_CONTROLLEN);
 }

@@ -8,6 +8,7 @@ import { flowConfirm } from "../../network/flow";
 import { TcpFlag, TcpOptions } from "../../wire/tcp";
 import { ACK, Ack, AckCtx, Rexmit } from "./ackctx";
 import { caAcked, caCongAvoid } from "./congestion/congestion";
+import { Chrono, chronoStop } from "./chrono";
 import { challengeAck } from "./challenge";
 import { sndbufExpand, syncMss } from "./mss";
 import { mtuProbeAcked } from "./mtu_probe";
@@ -47,7 +48,6 @@ function updateWindow(tp: Tcb, seq: u32, ack: u32, rawWindow: u32, syn: bool): v
 // Release the acknowledged records; SND.UNA has been moved already.
 function cleanScoreboard(tp: Tcb): void {
   const priorSacked = tp.sackedOut;
-  const t = now();
   let firstAckt: u64 = 0, lastAckt: u64 = 0;
   let acked: u32 = 0;
   let whole = true;
@@ -100,10 +100,7 @@ function cleanScoreboard(tp: Tcb): void {
     } else if (seqLt(reord, ACK.priorFack)) checkSackReordering(tp, reord);
   } else if (s && ACK.firstSackt > s.time) ACK.flag |= Ack.SET_XMIT_TIMER; // the sample is newer than the head: its RTO may restart
   if (ACK.rttUs >= 0) caAcked(tp, <u32>ACK.rttUs);
-  if (ACK.flag & Ack.ACKED && !tp.packetsOut && tp.busyStart) {
-    tp.busyTime += t - tp.busyStart;
-    tp.busyStart = 0;
-  }
+  if (ACK.flag & Ack.ACKED) chronoStop(tp, Chrono.BUSY);
 }
 
 // RFC 6298 3 (Karn), RFC 7323 4: newest data never retransmitted, else newly sacked data, else the echoed timestamp.
@@ -297,6 +294,7 @@ export function writeSpace(tp: Tcb): void {
     if (tp.packetsOut < tp.cwnd && tp.caState == <u32>Ca.OPEN) sndbufExpand(tp.sk, tp);
     if (isWritable(tp)) {
       tp.sndbufLimited = false;
+      chronoStop(tp, Chrono.SNDBUF_LIMITED);
       sockWake(tp.sk, Poll.OUT);
     }
   }

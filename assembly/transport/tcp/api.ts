@@ -30,7 +30,7 @@ import { enterTimeWait, timeWaitInit } from "./timewait";
 
 export { tcpBind, tcpConnect, tcpDisconnect } from "./connect";
 export { tcpGetsockopt, tcpSetsockopt } from "./options";
-export { tcpIoctl, tcpPoll, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "./stream";
+export { tcpInq, tcpIoctl, tcpPoll, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "./stream";
 
 /** Requests (half-open connections) of all listeners together. */
 const MAX_REQUESTS: u32 = 4096;

@@ -119,7 +119,11 @@ export function tcpConnect(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
   setState(tp, TcpState.SYN_SENT);
   connInsert(sk);
   if (!portHeld(sk)) portInsert(sk);
-  startSyn(sk, tp);
+  if (!startSyn(sk, tp)) {
+    tcpDisconnect(sk);
+    sockTakeError(sk);
+    return -Errno.ENOBUFS;
+  }
   return -Errno.EINPROGRESS;
 }
 
@@ -147,8 +151,8 @@ function pickTuple(sk: Sock, tp: Tcb, rport: u32): i32 {
   return 0;
 }
 
-// Linux's tcp_connect_init and tcp_connect.
-function startSyn(sk: Sock, tp: Tcb): void {
+// Linux's tcp_connect_init and tcp_connect. False when no record is left for the SYN.
+function startSyn(sk: Sock, tp: Tcb): bool {
   tp.tsOk = sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
   tp.sackOk = sysctl(Sysctl.TCP_SACK) != 0;
   tp.wscaleOk = sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
@@ -179,13 +183,13 @@ function startSyn(sk: Sock, tp: Tcb): void {
   tp.writeSeq = tp.iss + 1;
   mibInc(Mib.TcpActiveOpens);
   const s = segPush(tp, tp.iss, tp.iss + 1, SegFlag.SYN, tp.mssCache, 0);
-  if (s) {
-    rateSent(tp, s, true);
-    emitSeg(tp, s);
-    segTouch(tp, s, now());
-  }
+  if (!s) return false;
+  rateSent(tp, s, true);
+  emitSeg(tp, s);
+  segTouch(tp, s, now());
   tp.sndNxt = tp.iss + 1;
   rtxArm(tp, Pending.RETRANS, tp.rto);
+  return true;
 }
 
 function clearAddr(sk: Sock, p: usize): void {

@@ -11,6 +11,7 @@ import {
   putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
 import { caTxStart } from "./congestion/congestion";
+import { flowOptions } from "./setup";
 import { sendqGather } from "./sendq";
 import { Seg, SegFlag } from "./segment";
 import { tsNow } from "./rtt";
@@ -99,6 +100,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   const skb = skbAlloc(TCP_MAX_HLEN);
   if (!skb) return false;
   const sk = tp.sk;
+  flowOptions(tp, sk);
   const syn = (flags & TcpFlag.SYN) != 0;
   const th = TcpHeader.at(skb.put(TCP_HLEN));
   // Before the options: choosing the window may change what they say.
@@ -136,7 +138,6 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
     }
   }
   skb.trans = th.ptr;
-  skb.mark = sk.mark;
   skb.priority = sk.priority;
   checksumPartial(skb, th.ptr, flowPseudo(f, skb.total));
   if (flags & TcpFlag.ACK) ackSent(tp);

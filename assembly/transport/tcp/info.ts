@@ -1,5 +1,6 @@
 // TCP_INFO: struct tcp_info of Linux (include/uapi/linux/tcp.h), field by field from the control block.
 import { MS, US, now } from "../../core/time";
+import { Chrono, chronoTime } from "./chrono";
 import { Ecn, Tcb, TcpState } from "./tcp";
 
 export const TCP_INFO_SIZE: u32 = 248;
@@ -61,7 +62,10 @@ export function tcpInfo(tp: Tcb): usize {
   put(152, tp.dataSegsIn);
   put(156, tp.dataSegsOut);
   if (tp.rateInterval) put64(160, <u64>tp.rateDelivered * tp.mssCache * 1_000_000 / tp.rateInterval);
-  put64(168, (tp.busyTime + (tp.busyStart ? now() - tp.busyStart : 0)) / US);
+  const rwnd = chronoTime(tp, Chrono.RWND_LIMITED), sndbuf = chronoTime(tp, Chrono.SNDBUF_LIMITED);
+  put64(168, (chronoTime(tp, Chrono.BUSY) + rwnd + sndbuf) / US);
+  put64(176, rwnd / US);
+  put64(184, sndbuf / US);
   put(192, tp.delivered);
   put64(200, tp.bytesSent);
   put64(208, tp.bytesRetrans);

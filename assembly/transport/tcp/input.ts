@@ -306,7 +306,7 @@ function becomeEstablished(tp: Tcb): void {
   tp.delivered++;
   tp.copiedSeq = tp.rcvNxt;
   setState(tp, TcpState.ESTABLISHED);
-  tp.sndWnd = IN.window << tp.sndWscale;
+  tp.sndWnd = IN.has(TcpFlag.SYN) ? IN.window : IN.window << tp.sndWscale;
   tp.maxWindow = max(tp.maxWindow, tp.sndWnd);
   tp.sndWl1 = IN.seq;
   tp.lastDataRcvd = now();
@@ -327,7 +327,8 @@ function otherStates(tp: Tcb, skb: Skb): bool {
   if (!validate(tp)) return false;
   const r = tcpAck(tp, IN.seq, IN.ack, IN.flags, IN.window, IN.end - IN.seq, IN.segs, OPT, false);
   if (sk.state == <u8>TcpState.SYN_RECV) {
-    if (r < 0 || (r == AckResult.OLD && !tp.unaccepted)) {
+    // Passive: the final ACK was checked against the request. Crossing SYNs: ours must be acknowledged now.
+    if (r < 0 || (!tp.unaccepted && tp.sndUna == tp.iss)) {
       dropCount(Drop.TCP_INVALID_ACK);
       return true;
     }
@@ -352,7 +353,7 @@ function otherStates(tp: Tcb, skb: Skb): bool {
   }
   urgent(tp, skb);
   const st = <u32>sk.state;
-  let take = IN.end != IN.seq;
+  let take = IN.len != 0 || IN.has(TcpFlag.FIN);
   if (st == TcpState.CLOSE_WAIT || st == TcpState.CLOSING || st == TcpState.LAST_ACK) {
     // Nothing can follow the peer's FIN; a repeated FIN or data wants an ACK.
     take = take && seqLt(IN.seq, tp.rcvNxt);

@@ -5,6 +5,7 @@ import { Mib, mibAdd, mibInc } from "../../core/mib";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, US, now } from "../../core/time";
 import { NetDevice, devTxRoom } from "../../link/net_device";
+import { Chrono, chronoStart, chronoStop } from "./chrono";
 import { isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
@@ -139,6 +140,7 @@ function cwndValidate(tp: Tcb, limited: bool): void {
     tp.maxPacketsOut = tp.packetsOut;
     tp.cwndUsageSeq = tp.sndNxt;
   }
+  if (!unsent(tp) && tp.sndbufLimited) chronoStart(tp, Chrono.SNDBUF_LIMITED);
   const ms = <u32>(now() / MS);
   if (isCwndLimited(tp)) {
     tp.cwndUsed = 0;
@@ -189,7 +191,7 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
   if (!pushOne && tp.mtupEnabled && mtuProbe(tp)) return false;
   const maxSegs = tsoSegs(tp, mss);
   let sent: u32 = 0;
-  let limited = false;
+  let limited = false, rwnd = false;
   while (true) {
     const data = unsentData(tp);
     const fin = tp.finQueued && unsent(tp) != 0;
@@ -202,7 +204,10 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     }
     const window = <i32>(tp.wndEnd - tp.sndNxt);
     const first = data ? min(data, mss) : 1;
-    if (window < <i32>first) break;
+    if (window < <i32>first) {
+      rwnd = true;
+      break;
+    }
     let len = data;
     if (data <= mss) {
       if (data && data < mss && !fin && !(nonagle & Nagle.PUSH) && !tp.urgentMode && nagleHolds(tp, nonagle)) break;
@@ -223,6 +228,8 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     sent += tp.packetsOut - before;
     if (pushOne) break;
   }
+  if (rwnd) chronoStart(tp, Chrono.RWND_LIMITED);
+  else chronoStop(tp, Chrono.RWND_LIMITED);
   if (!sent) return !tp.packetsOut && unsent(tp) != 0;
   if (tp.caState == <u32>Ca.CWR || tp.caState == <u32>Ca.RECOVERY) tp.prrOut += sent;
   if (pushOne != 2) scheduleLossProbe(tp, false);

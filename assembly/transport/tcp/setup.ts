@@ -2,7 +2,7 @@
 import { addrCopy, addrIsV4 } from "../../lib/addr";
 import { Sock, SockFlag } from "../../core/sock";
 import { MS, US, now } from "../../core/time";
-import { FLOW_DONTROUTE } from "../../network/flow";
+import { FLOW_DONTROUTE, FLOW_FOREIGN_SRC } from "../../network/flow";
 import { IPPROTO_TCP, TCP_HLEN } from "../../wire/tcp";
 import { caInit } from "./congestion/congestion";
 import { sndbufExpand, syncMss } from "./mss";
@@ -42,6 +42,7 @@ export function flowSetup(tp: Tcb, sk: Sock): void {
   f.oif = sk.boundIf;
   f.proto = <u8>IPPROTO_TCP;
   f.flags = sk.has(SockFlag.DONTROUTE) ? FLOW_DONTROUTE : 0;
+  if (sk.has(SockFlag.TRANSPARENT) || sk.has(SockFlag.FREEBIND)) f.flags |= FLOW_FOREIGN_SRC;
   flowOptions(tp, sk);
 }
 @inline function addrAnyV4(p: usize): void {

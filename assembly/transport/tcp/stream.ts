@@ -3,8 +3,8 @@ import { Errno, Poll } from "../../abi";
 import { seqGt, seqLt } from "../../lib/seq";
 import { Mib, mibInc } from "../../core/mib";
 import { SHUT_RCV, SHUT_SND, Sock, SockFlag, sockTakeError } from "../../core/sock";
-import { now } from "../../core/time";
 import { isWritable } from "./ack";
+import { Chrono, chronoStart } from "./chrono";
 import { push, slowStartAfterIdle, unsent } from "./output";
 import { Urg, rxAvailable, rxConsume, rxPeek } from "./receive";
 import { memoryPressure, sendqCommit, sendqReserve } from "./sendq";
@@ -63,7 +63,7 @@ export function tcpTxCommit(sk: Sock, n: u32, flags: u32): i32 {
   checkAppLimited(tp);
   const done = sendqCommit(tp, n);
   if (!done) return 0;
-  if (!tp.busyStart) tp.busyStart = now();
+  chronoStart(tp, Chrono.BUSY);
   if (flags & MSG_OOB) tp.sndUp = tp.writeSeq;
   push(tp, flags & MSG_MORE ? tp.nonagle | <u32>Nagle.CORK : <u32>tp.nonagle);
   return <i32>done;
@@ -85,6 +85,13 @@ export function tcpRxPeek(sk: Sock, want: u32): i32 {
 export function tcpStreamEnded(sk: Sock): bool {
   const tp = tcb(sk);
   return !tp.rxQueued && (tp.finRcvd || (sk.shutdown & SHUT_RCV) != 0);
+}
+
+/** Bytes still to read (1 at the end of the stream) when TCP_INQ is set, else -1. */
+export function tcpInq(sk: Sock): i32 {
+  const tp = tcb(sk);
+  if (!tp.inq) return -1;
+  return tp.rxQueued ? <i32>tp.rxQueued : tp.finRcvd ? 1 : 0;
 }
 
 /** `n` bytes of what was shown have been taken; how many those are. */

@@ -282,8 +282,12 @@ export const GSO_MAX: u32 = 65535 - 120;
   dataSegsOut: u32;
   dsackDups: u32;
   rcvOoopack: u32;
-  busyStart: u64;
+  // what held sending back, ns: busy, receive window, send buffer (Linux's tcp_chrono)
+  chronoType: u32;
+  chronoStart: u64;
   busyTime: u64;
+  rwndTime: u64;
+  sndbufTime: u64;
   // ---- passive open ----
   /** Listener: queue of established children. Child: next in it. */
   acceptFirst: usize;
