@@ -48,6 +48,20 @@ test('data is retransmitted until tcp_retries2 is over, then ETIMEDOUT', async (
   assert.is(p.read(), ETIMEDOUT);
 });
 
+test('small segments are retransmitted together', async () => {
+  const p = await open();
+  p.h.setInt(p.socket, 6, 1, 1);
+  p.write(100);
+  p.write(100);
+  p.expect('P. 1:101(100) ack 1', 'P. 101:201(100) ack 1');
+  p.advance(100);
+  p.expect('P. 101:201(100) ack 1'); // the loss probe
+  p.advance(400);
+  p.expect('P. 1:201(200) ack 1');
+  p.tx('.', 1, 201);
+  assert.is(p.info(24), 0);
+});
+
 test('TCP_USER_TIMEOUT counts from the first retransmission', async () => {
   const p = await open();
   p.h.setInt(p.socket, 6, 18, 3000);
@@ -101,7 +115,7 @@ test('a FIN rides on the last data that was held back', async () => {
   const p = await open({ opts: { mss: 1000 }, win: 2000 });
   p.write(2500);
   p.shutdown(1);
-  p.expect('. 1:1001(1000) ack 1', '. 1001:2001(1000) ack 1');
+  p.expect('. 1:1001(1000) ack 1', 'P. 1001:2001(1000) ack 1');
   p.tx('.', 1, 2001);
   p.expect('FP. 2001:2501(500) ack 1');
 });

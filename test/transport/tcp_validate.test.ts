@@ -164,7 +164,7 @@ test('ICMP: soft errors keep the connection, sequence numbers are checked, fragm
   wild.set(be32(first.seq + 1000000), 24);
   send(3, 4, 1000, quote);
   const again = p.all().map((s) => p.text(s));
-  assert.equal(again, ['. 1:961(960) ack 1', '. 961:1921(960) ack 1', '. 1921:2881(960) ack 1', '. 2881:2921(40) ack 1', '. 2921:3881(960) ack 1', 'P. 3881:4381(500) ack 1']);
+  assert.equal(again, ['. 1:961(960) ack 1', 'P. 961:1921(960) ack 1', '. 1921:2881(960) ack 1', 'P. 2881:2921(40) ack 1', '. 2921:3881(960) ack 1', 'P. 3881:4381(500) ack 1']);
   assert.is(p.info(16), 960);
   assert.is(p.info(1, 1), 4);
 });

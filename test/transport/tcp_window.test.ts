@@ -161,6 +161,17 @@ test('out of order: SACK blocks newest first, the gap filled, FIN last', async (
   assert.is(p.readLen(), 0);
 });
 
+test('a FIN out of order is sacked and waits for what is missing', async () => {
+  const p = await open();
+  p.tx('F.', 201, 1);
+  const [s] = p.expect('. 1:1(0) ack 1');
+  assert.equal(s.opts.sack?.map(([a, b]) => [a - p.irs, b - p.irs]), [[201, 202]]);
+  p.tx('P.', 1, 1, 200);
+  p.expect('. 1:1(0) ack 202');
+  assert.is(p.readLen(), 200);
+  assert.is(p.readLen(), 0);
+});
+
 test('the out-of-order queue is bounded', async () => {
   const p = await open({}, (l, h) => h.setInt(l, 1, 8, 16384));
   const win = p.info(232);

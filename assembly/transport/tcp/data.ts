@@ -8,7 +8,7 @@ import { Skb } from "../../core/skb";
 import { SHUT_RCV, SHUT_SND, sockWake } from "../../core/sock";
 import { now } from "../../core/time";
 import { sendAck } from "./emit";
-import { ofoDrain, ofoInsert, ofoPurge, dsackSet, sackRemove } from "./ofo";
+import { ofoDrain, ofoInsert, ofoPurge, dsackSet, sackNew, sackRemove } from "./ofo";
 import { rxAppend } from "./receive";
 import { tsNow } from "./rtt";
 import { setState } from "./state";
@@ -35,7 +35,7 @@ export function ackCheck(tp: Tcb): void {
   if (!(tp.ackFlags & AckSched.SCHED)) return;
   const pendingBytes = tp.rcvNxt - tp.rcvWup;
   const twoFrames = pendingBytes > tp.rcvMss && (tp.rxQueued < tp.sk.rcvlowat || desiredWindow(tp) >= tp.rcvWnd);
-  if (twoFrames || (tp.quick && !tp.pingpong) || tp.ackFlags & AckSched.NOW || tp.ofoFirst) sendAck(tp);
+  if (twoFrames || (tp.quick && !tp.pingpong) || tp.ackFlags & AckSched.NOW || tp.ofoFirst || tp.ofoFin) sendAck(tp);
   else sendDelayedAck(tp);
 }
 
@@ -130,14 +130,13 @@ function inOrder(tp: Tcb, skb: Skb, offset: u32, len: u32, fin: bool, size: u32)
     finReceived(tp);
     if (tp.sk.state == <u8>TcpState.CLOSE) return;
   }
-  if (tp.ofoFirst) {
-    ofoDrain(tp);
-    if (!tp.ofoFirst) tp.ackFlags |= AckSched.NOW; // RFC 5681 4.2: a filled gap is acknowledged at once
-  }
+  const gap = tp.ofoFirst != 0 || tp.ofoFin;
+  if (tp.ofoFirst) ofoDrain(tp);
   if (tp.ofoFin && tp.ofoFinSeq == tp.rcvNxt && !tp.finRcvd) {
     finReceived(tp);
     if (tp.sk.state == <u8>TcpState.CLOSE) return;
   }
+  if (gap && !tp.ofoFirst && !tp.ofoFin) tp.ackFlags |= AckSched.NOW; // RFC 5681 4.2: a filled gap is acknowledged at once
   if (tp.nsacks) sackRemove(tp);
   if (taken) sockWake(tp.sk, Poll.IN);
 }
@@ -155,6 +154,7 @@ function outOfOrder(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fin: boo
   } else if (fin) {
     tp.ofoFin = true;
     tp.ofoFinSeq = seq + len;
+    if (tp.sackOk) sackNew(tp, seq, seq + len + 1);
   }
 }
 

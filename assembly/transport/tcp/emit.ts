@@ -126,7 +126,6 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
     }
   }
   flags = ecnSend(tp, seq, len, flags);
-  th.flags = flags;
   let segs: u32 = 1;
   if (len) {
     sendqGather(skb, chunk, seq, len);
@@ -135,8 +134,10 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
       skb.gsoSize = <u16>mss;
       skb.gsoType = f.isV4 ? <u8>Vnet.GSO_TCPV4 : <u8>Vnet.GSO_TCPV6;
       skb.gsoSegs = <u16>segs;
+      flags |= TcpFlag.PSH; // as Linux: tells the receiver's GRO that the burst is over
     }
   }
+  th.flags = flags;
   skb.trans = th.ptr;
   skb.priority = sk.priority;
   checksumPartial(skb, th.ptr, flowPseudo(f, skb.total));

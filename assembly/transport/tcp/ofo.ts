@@ -156,7 +156,7 @@ function remove(tp: Tcb, i: u32): void {
 }
 
 // The block with the newest data comes first (RFC 2018 4).
-function sackNew(tp: Tcb, seq: u32, end: u32): void {
+export function sackNew(tp: Tcb, seq: u32, end: u32): void {
   for (let i: u32 = 0; i < tp.nsacks; i++) {
     if (!extend(tp.sack(i), seq, end)) continue;
     const w = load<u64>(word(tp, i));
@@ -177,7 +177,7 @@ function sackNew(tp: Tcb, seq: u32, end: u32): void {
 
 /** RCV.NXT has advanced: blocks below it are history. */
 export function sackRemove(tp: Tcb): void {
-  if (!tp.ofoFirst) {
+  if (!tp.ofoFirst && !tp.ofoFin) {
     tp.nsacks = 0;
     return;
   }

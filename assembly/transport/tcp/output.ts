@@ -10,7 +10,7 @@ import { isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
 import { mtuProbe } from "./mtu_probe";
-import { Seg, SegFlag, chunkHolding, segFirst, segLast, segNext, segPush, segResize, segSplit, segTouch, segTrim } from "./segment";
+import { Seg, SegFlag, chunkHolding, segCollapse, segFirst, segLast, segNext, segPush, segResize, segSplit, segTouch, segTrim } from "./segment";
 import { sendqSpan } from "./sendq";
 import { Ca, GSO_MAX, INIT_CWND, Nagle, Pending, RTO_MAX, RTO_MIN, TIMEOUT_MIN, Tcb, TcpState } from "./tcp";
 import { rtoLeft, rtxArm, rtxRearm } from "./timer";
@@ -282,6 +282,8 @@ export function retransmitOnce(tp: Tcb, s: Seg, segs: u32): bool {
     if (len > <u32>avail) len = <u32>avail > mss ? <u32>avail - <u32>avail % mss : <u32>avail;
     if (s.mss != mss) segResize(tp, s, mss);
     if (s.len > len && !segSplit(tp, s, len)) return false;
+    // Small neighbours travel together (Linux's tcp_retrans_try_collapse).
+    while (s.len < min<u32>(mss, avail) && segCollapse(tp, s, min<u32>(mss, avail)));
     const span = s.len ? sendqSpan(s.chunk, s.seq, s.len) : 0;
     if (span < s.len && !segSplit(tp, s, span > mss ? span - span % mss : span)) return false;
   }

@@ -196,6 +196,17 @@ export function segJoinSacked(tp: Tcb, s: Seg): bool {
   return true;
 }
 
+/** Swallow the successor into `s` for a retransmission of both in one packet of at most `room` bytes. False when it does not fit or is sacked. */
+export function segCollapse(tp: Tcb, s: Seg, room: u32): bool {
+  const r = segNext(tp, s);
+  if (!r || r.has(SegFlag.SACKED) || s.has(SegFlag.FIN) || s.pcount > 1 || r.pcount > 1 || s.end != r.seq || s.len + r.len > room) return false;
+  if (!s.chunk) s.chunk = r.chunk;
+  s.end = r.end;
+  s.flags |= r.flags & (SegFlag.FIN | SegFlag.PSH | SegFlag.EVER_RETRANS);
+  segRemove(tp, r);
+  return true;
+}
+
 /** Flag setters that keep the counters. */
 export function segMarkLost(tp: Tcb, s: Seg): void {
   if (s.flags & SegFlag.SACKED) return;
