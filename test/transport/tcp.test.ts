@@ -122,4 +122,18 @@ test('refused: RST to a SYN without listener, ECONNREFUSED from a RST', async ()
   assert.equal(p.h.leaks(), { sockets: 0, chunks: 0 });
 });
 
+test('sequence numbers wrap', async () => {
+  const p = await peer();
+  p.irs = 0xffffff80;
+  p.accepted();
+  for (let i = 0; i < 5; i++) p.tx('P.', 1 + i * 100, 1, 100);
+  p.tx('P.', 601, 1, 100);
+  p.tx('P.', 501, 1, 100);
+  const r = p.all();
+  assert.is(p.text(r[r.length - 1]), '. 1:1(0) ack 701');
+  const data = p.read() as Uint8Array;
+  assert.is(data.length, 700);
+  assert.ok(data.every((b, i) => b === ((1 + i) & 255)));
+});
+
 test.run();

@@ -242,6 +242,21 @@ test('TCP_INFO tells the truth', async () => {
   assert.ok(p.info(160) > 50_000, `delivery rate ${p.info(160)}`);
 });
 
+test('a black hole: after repeated timeouts segments shrink to the base MSS (tcp_mtu_probing 1)', async () => {
+  const p = new TcpPeer(await TestHost.create({ config: { sysctl: { 'net.ipv4.tcp_mtu_probing': '1' } } }));
+  p.accepted({ opts: { mss: 1460, sackOk: true }, win: 32792, rtt: 20 });
+  p.write(1460);
+  p.all();
+  let shortest = 1460;
+  for (let i = 0; i < 20; i++) {
+    p.advance(1000);
+    for (const s of p.all()) shortest = Math.min(shortest, s.data.length);
+  }
+  assert.ok(shortest <= 1024, `${shortest}`);
+  p.tx('.', 1, 1 + shortest);
+  assert.ok(p.all().every((s) => s.data.length <= 1024));
+});
+
 test('ECN: negotiated, CE echoed until CWR, ECE reduces the window once', async () => {
   const p = new TcpPeer(await TestHost.create({ config: { sysctl: { 'net.ipv4.tcp_ecn': '1' } } }));
   p.listen();

@@ -104,8 +104,8 @@ export function tcpConnect(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
   addrCopy(sk.raddr, addr);
   sk.rport = <u16>port;
   const hadAddr = !addrIsAny(sk.laddr);
+  if (!v4 && scope && v6IsLinkLocal(addr) && !sk.boundIf) sk.boundIf = scope;
   flowSetup(tp, sk);
-  if (!v4 && scope && v6IsLinkLocal(addr)) tp.flow.oif = scope;
   let r = flowRoute(tp.flow);
   if (r >= 0 && tp.flow.flags & (FLOW_BROADCAST | FLOW_MULTICAST)) r = -Errno.ENETUNREACH;
   if (r >= 0) r = pickTuple(sk, tp, port);

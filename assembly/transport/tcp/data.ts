@@ -114,6 +114,7 @@ export function dataQueue(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fi
 }
 
 function inOrder(tp: Tcb, skb: Skb, offset: u32, len: u32, fin: bool, size: u32): void {
+  if (len && tp.rxQueued) mibInc(Mib.TcpExtTCPRcvCoalesce);
   const taken = len ? rxAppend(tp, skb, offset, len) : 0;
   tp.rcvNxt += taken;
   tp.bytesReceived += taken;

@@ -1,6 +1,6 @@
 // Listeners: from SYN to accept(). The request records are in request.ts.
 import { Poll } from "../../abi";
-import { addrCopy } from "../../lib/addr";
+import { addrCopy, addrIsV4, v6IsLinkLocal } from "../../lib/addr";
 import { seqGt, seqLt } from "../../lib/seq";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
@@ -93,10 +93,11 @@ function createChild(r: Request): Tcb | null {
   addrCopy(sk.raddr, r.key.raddr);
   sk.lport = r.lport;
   sk.rport = r.rport;
+  // A link-local peer is one on this link only.
+  if (!addrIsV4(sk.raddr) && v6IsLinkLocal(sk.raddr) && !sk.boundIf) sk.boundIf = r.inIf;
   tcbSetup(tp);
   copyTcpOptions(tp, lt);
   flowSetup(tp, sk);
-  if (!tp.flow.isV4 && load<u8>(sk.raddr) == 0xfe && !tp.flow.oif) tp.flow.oif = r.inIf;
   if (flowRoute(tp.flow) < 0) {
     sk.state = <u8>TcpState.CLOSE;
     destroyLater(tp);

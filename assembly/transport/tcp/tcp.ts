@@ -3,7 +3,7 @@
 // leaves a choice, the choice is Linux's.
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
-import { Sock } from "../../core/sock";
+import { Sock, SockFlag } from "../../core/sock";
 import { MS } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { Flow } from "../../network/flow";
@@ -329,6 +329,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   @inline get wndEnd(): u32 { return this.sndUna + this.sndWnd; }
   @inline get inSlowStart(): bool { return this.cwnd < this.ssthresh; }
   @inline get established(): bool { return this.sk.state == <u8>TcpState.ESTABLISHED; }
+  /** The application has closed it (a child that waits for accept() has one to come). */
+  @inline get orphan(): bool { return this.sk.has(SockFlag.ORPHAN) && !this.unaccepted; }
   @inline get urgentMode(): bool { return this.sndUna != this.sndUp; }
 }
 

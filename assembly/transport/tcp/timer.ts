@@ -118,7 +118,7 @@ function writeTimeout(tp: Tcb): bool {
   } else {
     if (retransTimedOut(tp, sysctl(Sysctl.TCP_RETRIES1), 0)) mtuBlackHole(tp);
     until = sysctl(Sysctl.TCP_RETRIES2);
-    if (sk.has(SockFlag.ORPHAN)) until = orphanRetries(tp, tp.rto < RTO_MAX);
+    if (tp.orphan) until = orphanRetries(tp, tp.rto < RTO_MAX);
     expired = retransTimedOut(tp, until, tp.userTimeout);
   }
   if (!expired) return false;
@@ -139,7 +139,7 @@ function retransmitTimeout(tp: Tcb): void {
   if (!s) return;
   const sk = tp.sk;
   const syn = sk.state == <u8>TcpState.SYN_SENT || sk.state == <u8>TcpState.SYN_RECV;
-  if (!tp.sndWnd && !sk.has(SockFlag.ORPHAN) && !syn) {
+  if (!tp.sndWnd && !tp.orphan && !syn) {
     // The peer took its window back: our retransmissions are window probes and must not end the connection soon.
     const silent = (now() - tp.lastAckRcvd) / MS;
     const limit = tp.userTimeout ? <u64>tp.userTimeout : 2 * RTO_MAX / MS;
@@ -178,7 +178,7 @@ function probeTimeout(tp: Tcb): void {
   if (!tp.probesSince) tp.probesSince = t;
   let limit = sysctl(Sysctl.TCP_RETRIES2);
   let dead = tp.userTimeout != 0 && (t - tp.probesSince) / MS >= tp.userTimeout;
-  if (tp.sk.has(SockFlag.ORPHAN)) {
+  if (tp.orphan) {
     const alive = probe0When(tp) < RTO_MAX;
     limit = orphanRetries(tp, alive);
     if (!alive && tp.backoff >= limit) dead = true;
@@ -259,7 +259,7 @@ export function finTime(tp: Tcb): u64 {
 export function keepaliveUpdate(tp: Tcb): void {
   const state = tp.sk.state;
   if (state == <u8>TcpState.CLOSE || state == <u8>TcpState.LISTEN || state == <u8>TcpState.SYN_SENT) return;
-  if (state == <u8>TcpState.FIN_WAIT2 && tp.sk.has(SockFlag.ORPHAN)) return;
+  if (state == <u8>TcpState.FIN_WAIT2 && tp.orphan) return;
   if (!tp.sk.has(SockFlag.KEEPALIVE)) {
     tp.keepTimer.cancel();
     return;
@@ -272,7 +272,7 @@ export function keepaliveUpdate(tp: Tcb): void {
 function keepFire(p: usize): void {
   const tp = changetype<Tcb>(p);
   const sk = tp.sk;
-  if (sk.state == <u8>TcpState.FIN_WAIT2 && sk.has(SockFlag.ORPHAN)) {
+  if (sk.state == <u8>TcpState.FIN_WAIT2 && tp.orphan) {
     if (tp.linger2 >= 0) {
       const t = finTime(tp);
       if (t > TIMEWAIT_LEN) {
