@@ -1,13 +1,15 @@
 // Socket ioctls: the range 0x89xx of any socket (programs ask unix sockets about interfaces too), FIONREAD and SIOCOUTQ.
 import { ARG, DATA, DATA_SIZE } from '../abi/constants.js';
 import { SCRATCH, type Call } from './call.js';
-import { EFAULT, EINVAL, FIONREAD, SIOCATMARK, SIOCGIFCONF, SIOCOUTQ, SOCK_STREAM } from './linux.js';
+import { EFAULT, EINVAL, EOPNOTSUPP, FIONREAD, SIOCATMARK, SIOCGIFCONF, SIOCOUTQ, SOCK_STREAM } from './linux.js';
 import type { PosixSocket } from './socket.js';
 import type { Supervisor } from './supervisor.js';
 
 /** sizeof(struct ifreq); other argument structures are shorter. */
 const ARGUMENT = 40;
 const SIOCOUTQNSD = 0x894b;
+/** The stack's interfaces have no driver to ask. */
+const SIOCETHTOOL = 0x8946;
 /** Interfaces and addresses: the same for every socket. */
 const INTERFACE_FIRST = 0x8910, INTERFACE_LAST = 0x8957;
 
@@ -58,6 +60,8 @@ export function socketIoctl(s: PosixSocket, call: Call): void {
     const value = s.queued(call, command);
     new DataView(SCRATCH.buffer).setInt32(0, value, true);
     call.answer(value < 0 ? value : call.write(call.long(2), SCRATCH, 0, 4) < 0 ? -EFAULT : 0);
+  } else if (command === SIOCETHTOOL) {
+    call.answer(-EOPNOTSUPP);
   } else if (command === SIOCGIFCONF) {
     call.answer(interfaces(s.sup, s.handle, call));
   } else {
@@ -70,6 +74,10 @@ export function foreignIoctl(sup: Supervisor, call: Call, isSocket: boolean): vo
   const command = call.uint(1);
   if (!isSocket || command < INTERFACE_FIRST || command > INTERFACE_LAST) {
     call.pass();
+    return;
+  }
+  if (command === SIOCETHTOOL) {
+    call.answer(-EOPNOTSUPP);
     return;
   }
   const handle = sup.controlSocket();

@@ -25,7 +25,11 @@ const BURST = 32;
 /** How often sockets without a data descriptor are looked at, ns. */
 const SWEEP_NS = 500e6;
 /** How often the end of the last sockets is looked for once every program has gone, ns. */
-const DRAIN_NS = 5e6;
+const DRAIN_NS = 2e6;
+/** How long the peers of the last programs have to acknowledge what was sent to them, ns. The kernel would go on alone. */
+const LINGER_NS = 30e9;
+/** What usage() of the core counts. */
+const SOCKETS = 0;
 /** Calls kept for reuse. */
 const SPARE = 64;
 
@@ -94,15 +98,17 @@ export class Supervisor {
       this.loop.removeSource(source);
       this.native.posixClose(notify);
       this.notifiers.delete(notify);
-      this.whenDone(gone);
+      this.whenDone(gone, this.loop.now() + LINGER_NS);
     });
     this.notifiers.set(notify, source);
   }
-  /** Call `gone` when what the last programs wrote has been handed to the core. */
-  private whenDone(gone: () => void): void {
-    const busy = this.notifiers.size === 0 && this.byHandle.size > this.orphans.size;
+  /** Call `gone` when what the last programs wrote has been handed to the core and acknowledged: closed sockets live until then. */
+  private whenDone(gone: () => void, until: number): void {
+    const now = this.loop.now();
+    const ours = this.byHandle.size + (this.control >= 0 ? 1 : 0);
+    const busy = this.notifiers.size === 0 && (this.byHandle.size > this.orphans.size || (this.core.usage(SOCKETS) > ours && now < until));
     if (!busy) gone();
-    else this.loop.setTimer(this.loop.now() + DRAIN_NS, () => { this.whenDone(gone); });
+    else this.loop.setTimer(now + DRAIN_NS, () => { this.whenDone(gone, until); });
   }
   /** Readiness from the core; false when the socket is not one of a program. */
   onSocketEvents(handle: number, mask: number): boolean {

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Lab, NUSE, ROOT } from '../interop/lab.js';
+import { PEER4, wire } from '../interop/wire.js';
 
 const test = suite('posix: lifetime');
 const lab = new Lab();
@@ -39,6 +40,29 @@ print(a.recvfrom(10)[0].decode())
   const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', 'sh', '-c', `${background} & exit 3`], { env, encoding: 'utf8', timeout: 20000 });
   assert.is(r.stdout, 'alive\n', r.stderr);
   assert.is(r.status, 3);
+});
+
+test('what a program has written arrives, though it ends before the peer has read it', async () => {
+  const w = wire(lab, 'TAP');
+  const reader = lab.run(w.peer, ['/usr/bin/python3', '-uc', `
+import socket, time
+l = socket.socket()
+l.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+l.bind(('${PEER4}', 6000))
+l.listen()
+print('ready')
+a, _ = l.accept()
+time.sleep(0.5)
+n = 0
+while b := a.recv(16384):
+    n += len(b)
+print(n)
+`]);
+  await reader.until(/ready/);
+  const end = await lab.nuse(w.ns, ['-c', w.conf, '--', '/usr/bin/python3', '-c',
+    `import socket; s = socket.create_connection(('${PEER4}', 6000)); s.sendall(bytes(600000)); s.close()`]).finish();
+  assert.is(end.code, 0, end.stderr);
+  assert.is((await reader.finish(10000)).stdout, 'ready\n600000\n');
 });
 
 test('no way around the filter: 32-bit and x32 calls, io_uring, other families', () => {
