@@ -69,6 +69,9 @@ test('comes up: duplicate address detection, multicast reports, router solicitat
     assert.is(p.src, '0:0:0:0:0:0:0:0');
     assert.is(p.payload.length, 24, 'no link-layer option');
   }
+  const announced = out.filter((p) => p.payload[0] === 136);
+  assert.is(announced.length, 6, 'three of each address');
+  for (const p of announced) assert.is(p.payload[4], 0x20, 'unsolicited, override');
   const reports = out.filter((p) => p.next === 0);
   assert.ok(reports.length >= 2);
   for (const p of reports) assert.is(hex(p.payload.subarray(0, 8)), '3a00050200000100', 'router alert');

@@ -27,6 +27,10 @@ export const OPT_TARGET_LLADDR: u32 = 2;
 const NA_ROUTER: u32 = 0x80;
 const NA_SOLICITED: u32 = 0x40;
 const NA_OVERRIDE: u32 = 0x20;
+/** RFC 4861 10. */
+const MAX_NEIGHBOR_ADVERTISEMENT: u32 = 3;
+/** Values of Ifaddr.dadCount from here on count announcements of a verified address. */
+const ANNOUNCE: u32 = 0x100;
 const ALL_NODES: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 const SOLICITED_NODE: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0]);
 const GROUP: usize = memory.data(16, 8);
@@ -122,6 +126,10 @@ function dadTimer(arg: usize): void {
   const a = changetype<Ifaddr>(arg);
   const d = a.device;
   if (!d.up) return;
+  if (a.dadCount >= ANNOUNCE) {
+    announce(d, a);
+    return;
+  }
   if (a.dadCount < <u32>in6Of(d).dadTransmits) {
     a.dadCount++;
     const skb = message(ICMPV6_NS, 0, a.addr, d, 0);
@@ -134,8 +142,17 @@ function dadTimer(arg: usize): void {
   dadDone(d, a);
 }
 
+// RFC 4861 7.2.6, RFC 9131: whoever knew the address at another station learns at once.
+function announce(d: NetDevice, a: Ifaddr): void {
+  const na = message(ICMPV6_NA, NA_OVERRIDE, a.addr, d, OPT_TARGET_LLADDR);
+  if (na) ndSend(na, d, a.addr, ALL_NODES);
+  if (++a.dadCount < ANNOUNCE + MAX_NEIGHBOR_ADVERTISEMENT) a.dadTimer.armIn(SEC);
+}
+
 function dadDone(d: NetDevice, a: Ifaddr): void {
   fibBump();
+  a.dadCount = ANNOUNCE;
+  if (!d.isLoopback) announce(d, a);
   if (v6IsLinkLocal(a.addr)) slaacLinkLocalReady(d);
 }
 
