@@ -200,7 +200,7 @@ function xmitRecovery(tp: Tcb): void {
 export const enum AckResult { OLD = 0, OK = 1, TOO_OLD = -1, UNSENT = -2 }
 
 /**
- * Process the acknowledgment of a segment. `dataLen`: sequence space of the segment itself; `segs`: packets a
+ * Process the acknowledgment of a segment. `seqLen`: sequence space of the segment itself; `segs`: packets a
  * super-segment stands for; `challenge`: answer an ACK far too old (RFC 5961 5).
  */
 export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, seqLen: u32, segs: u32, o: TcpOptions, challenge: bool): AckResult {

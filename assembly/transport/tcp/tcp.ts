@@ -45,14 +45,12 @@ export const TIMEWAIT_LEN: u64 = 60_000 * MS;
 export const PAWS_24DAYS: u64 = 60 * 60 * 24 * 24;
 /** Window of tolerance of PAWS, in timestamp ticks. */
 export const PAWS_WINDOW: i32 = 1;
-export const PAWS_MSL: u64 = 60;
 export const MAX_QUICKACKS: u32 = 16;
 export const INIT_CWND: u32 = 10;
 export const INFINITE_SSTHRESH: u32 = 0x7fffffff;
 export const MSS_DEFAULT: u32 = 536;
 export const MIN_SND_MSS: u32 = 48;
 export const MIN_MSS: u32 = 88;
-export const MAX_WINDOW_UNSCALED: u32 = 65535;
 export const MAX_REORDERING: u32 = 300;
 export const DEFAULT_REORDERING: u32 = 3;
 /** Payload of the largest super-segment built (64 KiB of IP packet less its headers). */
@@ -95,7 +93,7 @@ export const GSO_MAX: u32 = 65535 - 120;
   windowClamp: u32;
   // ---- timestamps ----
   tsOk: bool;
-  /** A SYN timestamps option was seen: PAWS on. */
+  /** AckSched bits. */
   ackFlags: u32;
   nonagle: u32;
   caState: u32;
@@ -231,7 +229,6 @@ export const GSO_MAX: u32 = 65535 - 120;
   pingpong: u32;
   /** ns. */
   ato: u64;
-  lastSeg: u64;
   // ---- times, ns ----
   lastDataSent: u64;
   lastDataRcvd: u64;
