@@ -64,7 +64,7 @@ const json = (s: string): any => JSON.parse(s); // eslint-disable-line @typescri
 
 type Measure = (s: Scenario) => Promise<number>;
 const iperf = (reverse: boolean): Measure => async (s) => {
-  const server = s.far(['iperf3', '-s', '-1']);
+  const server = s.far(['iperf3', '-s', '-1', '--forceflush']);
   await server.until(/listening/);
   const r = json(await ended(s.near(['iperf3', '-c', PEER, '-t', String(SECONDS), '-J', ...(reverse ? ['-R'] : [])])));
   await server.done;
