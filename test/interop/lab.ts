@@ -183,6 +183,8 @@ export function faults(file: string): string[] {
   const bad = ['ip', 'tcp', 'udp', 'icmp', 'icmpv6', 'igmp'].map((p) => `${p}.checksum.status == 0`).concat('_ws.malformed');
   const args = ['-n', '-r', file, '-Y', bad.join(' || ')];
   for (const p of ['ip', 'tcp', 'udp']) args.push('-o', `${p}.check_checksum:TRUE`);
+  // Payload is only bytes: random data taken for some application's protocol would be found malformed, or wrongly reassembled.
+  args.push('-o', 'tcp.desegment_tcp_streams:FALSE', '-d', 'tcp.port==1-65535,data');
   return execFileSync('tshark', args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 28 }).split('\n').filter(Boolean);
 }
 
