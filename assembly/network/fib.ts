@@ -218,8 +218,13 @@ export function pmtuUntil(dst: usize): u64 {
   return e ? e.until : 0;
 }
 
-/** Remember a smaller MTU towards `dst`; the oldest of its set gives way. */
+/**
+ * A transport vouches for a packet-too-big report about a packet of its own to `dst` (RFC 5927 7.2, RFC 8201 4): remember the MTU
+ * unless a smaller one is known. The oldest entry of its set gives way.
+ */
 export function pmtuLearn(dst: usize, mtu: u32): void {
+  const known = pmtuOf(dst);
+  if (known && known <= mtu) return;
   const set = hashBytes(dst, 16) & (PMTU_SETS - 1);
   let e = way(set, 0);
   for (let i: u32 = 0; i < PMTU_WAYS; i++) {

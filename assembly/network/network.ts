@@ -22,6 +22,6 @@ export function networkInit(): void {
 }
 
 function timeout(q: FragQueue): void {
-  if (load<u16>(q.key, 38) == 4) icmpReassemblyTimeout(q);
+  if (q.isV4) icmpReassemblyTimeout(q);
   else icmpv6ReassemblyTimeout(q);
 }

@@ -1,16 +1,22 @@
 // Reassembly of fragments, both families (RFC 791 3.2, RFC 8200 4.5). Fragments are kept sorted; a duplicate is
-// ignored, any other overlap throws the whole datagram away (RFC 5722, and for IPv4 as Linux). Memory and the
-// number of datagrams are bounded; the oldest goes first.
+// ignored, any other overlap throws the whole datagram away (RFC 5722, and for IPv4 as Linux, which ignores an IPv4
+// fragment inside what is already held). ECN marks are merged (RFC 3168 5.3). Memory and the number of datagrams are
+// bounded; the oldest goes first.
 import { carve } from "../lib/arena";
+import { be16, putBe16 } from "../lib/bytes";
 import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
 import { Drop, dropCount } from "../core/drop";
 import { Skb, skbAlloc, skbDrop, skbFree, skbShrink } from "../core/skb";
 import { SEC, now } from "../core/time";
 import { Timer } from "../core/timer";
+import { Ipv4Header } from "../wire/ipv4";
+import { FRAG_HLEN, IPV6_HLEN, Ipv6Header } from "../wire/ipv6";
 
 /** Key of a datagram: source and destination (16 bytes each), identification, and protocol | family << 16. */
 export const FRAG_KEY: usize = 40;
+/** Mark of FragQueue.key's last word: IPv4. */
+const FAMILY_V4: u32 = 4;
 /** Fragments of one datagram. */
 const MAX_PIECES: u32 = 1024;
 const MAX: u32 = 256;
@@ -28,13 +34,14 @@ const BUCKETS: u32 = 256;
   total: u32;
   /** Memory held. */
   size: u32;
-  /** ECN and DF seen, owned by the family. */
-  aux: u32;
+  /** ECN codepoints seen, a bit for each. */
+  ecn: u32;
   born: u64;
   t0: u64; t1: u64; t2: u64; t3: u64; t4: u64;
 
   @inline get key(): usize { return changetype<usize>(this) + offsetof<FragQueue>("k0"); }
   @inline get timer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<FragQueue>("t0")); }
+  @inline get isV4(): bool { return load<u16>(this.key, 38) == FAMILY_V4; }
   /** The fragment with offset 0, or null. */
   get head(): Skb | null {
     const f = this.first;
@@ -106,11 +113,11 @@ function oldest(not: FragQueue | null): FragQueue | null {
 @inline function cost(s: Skb): u32 { return <u32>(s.end - s.buf); }
 
 /**
- * Take one fragment: data at its payload of `len` = skb.len bytes, `offset` in bytes, `more` = not the last. `limit`: bytes of memory for
- * all datagrams; `life`: seconds. The complete payload (a new skb, data at it, HEADROOM before), with `FragQueue.head`'s headers copied
- * before data by the caller through `headers` bytes in front of the first fragment's data; or null while incomplete or dropped.
+ * Take one fragment: net at its IP header, data at its payload of skb.len bytes, `offset` in bytes, `more` = not the last, `ecn` the two
+ * bits of its header. `limit`: bytes of memory for all datagrams; `life`: seconds. The complete packet (a new skb, data and net at the IP
+ * header of the first fragment, without IPv6 extension headers, its lengths still to be set); or null while incomplete or dropped.
  */
-export function reassemble(key: usize, skb: Skb, offset: u32, more: bool, headers: u32, limit: u32, life: u32): Skb | null {
+export function reassemble(key: usize, skb: Skb, offset: u32, more: bool, ecn: u32, limit: u32, life: u32): Skb | null {
   let q = find(key);
   skb = skbShrink(skb);
   const len = skb.len;
@@ -148,7 +155,7 @@ export function reassemble(key: usize, skb: Skb, offset: u32, more: bool, header
     prev = s;
     s = s.next;
   }
-  if (s && <u32>s.cb0 == offset && <u32>s.cb1 == len) { // exact duplicate
+  if ((s && <u32>s.cb0 == offset && <u32>s.cb1 == len) || (q.isV4 && held(q, offset, end))) { // duplicate
     dropCount(Drop.FRAG_OVERLAP);
     skbFree(skb);
     return null;
@@ -170,11 +177,12 @@ export function reassemble(key: usize, skb: Skb, offset: u32, more: bool, header
   skb.next = s;
   if (prev) prev.next = skb;
   else q.first = skb;
+  q.ecn |= 1 << (ecn & 3);
   q.pieces++;
   q.meat += len;
   q.size += cost(skb);
   S.memory += cost(skb);
-  if (q.total && q.meat == q.total) return complete(q, headers);
+  if (q.total && q.meat == q.total) return complete(q);
   while (S.memory > limit) {
     const victim = oldest(null);
     if (!victim) break;
@@ -184,14 +192,52 @@ export function reassemble(key: usize, skb: Skb, offset: u32, more: bool, header
   return null;
 }
 
-function complete(q: FragQueue, headers: u32): Skb | null {
+// Do fragments already held cover offset..end without a gap?
+function held(q: FragQueue, offset: u32, end: u32): bool {
+  let from: u32 = 0, to: u32 = 0;
+  let s = q.first;
+  while (s && <u32>s.cb0 <= offset) {
+    if (<u32>s.cb0 != to) from = <u32>s.cb0;
+    to = <u32>s.cb0 + <u32>s.cb1;
+    s = s.next;
+  }
+  while (s && to < end && <u32>s.cb0 == to) {
+    to += <u32>s.cb1;
+    s = s.next;
+  }
+  return from <= offset && end <= to;
+}
+
+/** What mergedEcn says of a mixture that no path makes. */
+const ECN_INVALID: u32 = 4;
+// RFC 3168 5.3, as Linux's ip_frag_ecn_table: CE if any is CE and the others are ECT; Not-ECT mixed with anything else is refused.
+function mergedEcn(q: FragQueue, own: u32): u32 {
+  if (q.ecn & 1) return q.ecn == 1 ? own : ECN_INVALID;
+  return q.ecn & 8 ? 3 : own;
+}
+
+function complete(q: FragQueue): Skb | null {
   const head = q.first!;
+  const v4 = q.isV4;
+  const tos = head.net + (v4 ? 1 : 0);
+  const own = v4 ? <u32>load<u8>(tos) & 3 : (be16(tos) >> 4) & 3;
+  const ecn = mergedEcn(q, own);
+  if (ecn == ECN_INVALID) {
+    kill(q, Drop.FRAG_MALFORMED);
+    return null;
+  }
+  const headers = v4 ? Ipv4Header.at(head.net).hlen : IPV6_HLEN;
   const out = skbAlloc(headers + q.total);
   if (!out) {
     kill(q, Drop.NO_BUFFER);
     return null;
   }
-  memory.copy(out.put(headers), head.data - headers, headers);
+  memory.copy(out.put(headers), head.net, headers);
+  if (v4) store<u8>(out.data, (load<u8>(out.data, 1) & ~3) | <u8>ecn, 1);
+  else {
+    putBe16(out.data, (be16(out.data) & ~0x30) | (ecn << 4));
+    Ipv6Header.at(out.data).nextHeader = load<u8>(head.data - FRAG_HLEN);
+  }
   let s: Skb | null = head;
   while (s) {
     memory.copy(out.put(s.len), s.data, s.len);

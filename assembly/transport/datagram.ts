@@ -11,8 +11,9 @@ import { ETH_P_IP } from "../wire/ethernet";
 import { Ipv4Header } from "../wire/ipv4";
 import { Ipv6Header } from "../wire/ipv6";
 import {
-  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DONT, flowRoute, flowStale,
+  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DONT, PMTUDISC_INTERFACE, flowRoute, flowStale,
 } from "../network/flow";
+import { pmtuLearn } from "../network/fib";
 
 /** Values of Sock.state for datagram sockets (Linux's TCP_ESTABLISHED and TCP_CLOSE). */
 export const STATE_CONNECTED: u8 = 1;
@@ -350,7 +351,12 @@ export function datagramError(sk: Sock, skb: Skb, errno: u32, type: u32, code: u
   const v4 = Ipv4Header.at(skb.data).version == 4;
   let h = hard;
   if (errno == <u32>Errno.EMSGSIZE) {
-    if ((v4 ? sk.pmtudisc : sk.pmtudisc6) == <u8>PMTUDISC_DONT) return;
+    const disc = <u32>(v4 ? sk.pmtudisc : sk.pmtudisc6);
+    if (disc < PMTUDISC_INTERFACE) { // a packet of this socket: the report is believed
+      quotedAddrs(skb, SRC, DST);
+      pmtuLearn(DST, info);
+    }
+    if (disc == PMTUDISC_DONT) return;
     h = true;
   }
   const recverr = sk.has(sk.family == <u16>AF_INET6 && !v4 ? SockFlag.RECVERR6 : SockFlag.RECVERR) || (v4 && sk.family == <u16>AF_INET6 && sk.has(SockFlag.RECVERR6));

@@ -45,6 +45,7 @@ export const ICMPV6_PORT_UNREACH: u32 = 4;
 export const ICMPV6_HDR_FIELD: u32 = 0;
 export const ICMPV6_UNK_NEXTHDR: u32 = 1;
 export const ICMPV6_UNK_OPTION: u32 = 2;
+export const ICMPV6_HDR_INCOMPLETE: u32 = 3;
 
 @unmanaged @final export class IcmpHeader {
   @inline static at(p: usize): IcmpHeader { return changetype<IcmpHeader>(p); }

@@ -2,7 +2,6 @@
 // the transport whose packet they quote, path MTU (RFC 1191).
 import { Errno } from "../../abi";
 import { addrSetV4, v4IsLoopback, v4IsMulticast } from "../../lib/addr";
-import { be32 } from "../../lib/bytes";
 import { csumAdd, csumFinish, csumFold } from "../../lib/checksum";
 import { hashBytes } from "../../lib/hash";
 import { Drop, dropCount } from "../../core/drop";
@@ -19,7 +18,6 @@ import {
 } from "../../wire/icmp";
 import { IP_OFFMASK, IPPROTO_ICMP, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
 import { Flow, flowRoute, ipOutput } from "../flow";
-import { pmtuLearn, pmtuOf } from "../fib";
 import { FragQueue } from "../reassemble";
 
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
@@ -294,16 +292,14 @@ function error(skb: Skb): void {
     info = word & 0xffff;
     if (!info) info = plateau(inner.totalLen);
     info = max(info, MIN_PMTU);
+    if (info >= inner.totalLen) { // it would have fitted: not about that packet
+      skbDrop(skb, Drop.ICMP_NO_SOCKET);
+      return;
+    }
   } else if (type == ICMP_PARAMETERPROB) info = word >> 24;
   const proto = inner.proto;
-  const dst = be32(inner.dstPtr);
   skb.pull(ICMP_HLEN);
   skb.trans = inner.ptr + hlen;
-  if (type == ICMP_DEST_UNREACH && code == ICMP_FRAG_NEEDED) {
-    addrSetV4(ADDR, dst);
-    const known = pmtuOf(ADDR);
-    if (info < inner.totalLen && (!known || info < known)) pmtuLearn(ADDR, info);
-  }
   const errno = errnoOf(type, code);
   const raw = hook(Hook.RAW_ERROR);
   if (raw) call_indirect<void>(raw, skb, errno, type, code, info);

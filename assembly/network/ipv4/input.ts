@@ -170,8 +170,7 @@ function defragment(skb: Skb, h: Ipv4Header): Skb | null {
   store<u32>(KEY, h.id, 32);
   store<u32>(KEY, h.proto | (4 << 16), 36);
   skb.pull(hlen);
-  const headers = hlen;
-  const whole = reassemble(KEY, skb, offset, more, headers, sysctl(Sysctl.IPFRAG_HIGH_THRESH), sysctl(Sysctl.IPFRAG_TIME));
+  const whole = reassemble(KEY, skb, offset, more, h.tos, sysctl(Sysctl.IPFRAG_HIGH_THRESH), sysctl(Sysctl.IPFRAG_TIME));
   if (!whole) return null;
   const wh = Ipv4Header.at(whole.data);
   if (whole.len > 65535) {

@@ -18,7 +18,6 @@ import {
   FRAG_HLEN, IPV6_HLEN, IPV6_MIN_MTU, Ipv6Header, NEXTHDR_AUTH, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
 import { Flow, flowRoute, ipOutput } from "../flow";
-import { pmtuLearn, pmtuOf } from "../fib";
 import { icmpAllow } from "../ipv4/icmp";
 import { FragQueue } from "../reassemble";
 import { mldInput } from "./mld";
@@ -209,11 +208,7 @@ function error(skb: Skb): void {
     return;
   }
   let info = ih.word;
-  if (type == ICMPV6_PKT_TOOBIG) { // RFC 8201 4: below 1280 is not believed
-    info = max(info, IPV6_MIN_MTU);
-    const known = pmtuOf(inner.dst);
-    if (!known || info < known) pmtuLearn(inner.dst, info);
-  }
+  if (type == ICMPV6_PKT_TOOBIG) info = max(info, IPV6_MIN_MTU); // RFC 8201 4: below 1280 is not believed
   skb.pull(ICMP_HLEN);
   skb.trans = inner.ptr + (<u32>up >> 8);
   const proto = <u32>up & 255;

@@ -3,6 +3,10 @@ import { Pool } from "../../lib/pool";
 import { Timer } from "../../core/timer";
 import { NetDevice, netDeviceByIndex } from "../../link/net_device";
 
+/** Bits of Skb.cb5 while IPv6 holds a received packet: it had a fragment header; it had MLD's router alert. */
+export const SEEN_FRAGMENT: u64 = 1;
+export const SEEN_MLD_ALERT: u64 = 2;
+
 @unmanaged @final export class In6 {
   ifindex: u32;
   /** Advertised link MTU, 0 = the device's. */

@@ -9,15 +9,19 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { addrIsLocal, ifaddrFind } from "../../link/ifaddr";
 import { LOOPED_GROUP } from "../../link/loopback";
 import { NetDevice } from "../../link/net_device";
-import { ICMPV6_HDR_FIELD, ICMPV6_PARAMPROB, ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTION } from "../../wire/icmp";
+import { ICMPV6_HDR_FIELD, ICMPV6_HDR_INCOMPLETE, ICMPV6_PARAMPROB, ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTION } from "../../wire/icmp";
 import {
-  FRAG_HLEN, IPV6_HLEN, Ipv6Header, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_NONE, NEXTHDR_ROUTING,
+  FRAG_HLEN, IPV6_HLEN, Ipv6Header, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP, NEXTHDR_NONE, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
 import { reassemble } from "../reassemble";
 import { ipv6Forward } from "./forward";
 import { icmpv6Send } from "./icmpv6";
+import { SEEN_FRAGMENT, SEEN_MLD_ALERT } from "./in6";
 import { mldIsMember } from "./mld";
 
+const IPPROTO_TCP: u32 = 6;
+const IPPROTO_UDP: u32 = 17;
+const TCP_HLEN: u32 = 20;
 const KEY: usize = memory.data(40, 8);
 /** Headers walked in one packet at most; more is an attack. */
 const MAX_HEADERS: u32 = 16;
@@ -33,6 +37,7 @@ function drop(skb: Skb, mib: Mib, reason: Drop): void {
 
 export function ipv6Input(skb: Skb): void {
   mibInc(Mib.Ip6InReceives);
+  skb.cb5 = 0;
   if (skb.len < IPV6_HLEN) {
     drop(skb, Mib.Ip6InHdrErrors, Drop.PKT_TOO_SMALL);
     return;
@@ -58,6 +63,11 @@ export function ipv6Input(skb: Skb): void {
     drop(skb, Mib.Ip6InAddrErrors, Drop.IP_INADDRERRORS);
     return;
   }
+  // RFC 4291 2.5.2: the unspecified address speaks to groups only (duplicate address detection, MLD).
+  if (addrIsZero(h.src) && !v6IsMulticast(h.dst)) {
+    drop(skb, Mib.Ip6InAddrErrors, Drop.IP_INADDRERRORS);
+    return;
+  }
   if (v6IsMulticast(h.dst)) {
     if (skb.pktType == PktType.HOST) skb.pktType = PktType.MULTICAST;
     if (!ours && !mldIsMember(d, h.dst)) {
@@ -67,7 +77,7 @@ export function ipv6Input(skb: Skb): void {
     ipv6Deliver(skb);
     return;
   }
-  if (addrIsLocal(h.dst, d.ifindex) || (ifaddrFind(h.dst, d.ifindex) != null && h.nextHeader == 58)) {
+  if (addrIsLocal(h.dst, d.ifindex) || (ifaddrFind(h.dst, d.ifindex) != null && h.nextHeader == NEXTHDR_ICMP)) {
     ipv6Deliver(skb);
     return;
   }
@@ -188,6 +198,7 @@ function options(skb: Skb): i32 {
       icmpv6Send(skb, ICMPV6_PARAMPROB, ICMPV6_UNK_OPTION, <u32>(p + at - skb.net));
       return badHeader(skb);
     }
+    if (type == OPT_ROUTER_ALERT && len == 4 && !load<u16>(p + at, 2)) skb.cb5 |= SEEN_MLD_ALERT; // RFC 2711 2.1: value 0
     if (type != OPT_PADN && type != OPT_ROUTER_ALERT) {
       const action = type >> 6;
       if (action) {
@@ -214,6 +225,20 @@ function routing(skb: Skb): i32 {
     return badHeader(skb);
   }
   return n;
+}
+
+// Does the first fragment (data behind its fragment header) end before its upper-layer header does?
+function headerChainCut(skb: Skb, first: u32): bool {
+  let next = first;
+  let at: u32 = 0;
+  for (let i: u32 = 0; i < MAX_HEADERS; i++) {
+    if (next != NEXTHDR_HOP && next != NEXTHDR_ROUTING && next != NEXTHDR_DEST) break;
+    if (at + 2 > skb.len) return true;
+    next = load<u8>(skb.data + at);
+    at += (<u32>load<u8>(skb.data + at, 1) + 1) << 3;
+  }
+  if (next == NEXTHDR_NONE) return at > skb.len;
+  return at + (next == IPPROTO_TCP ? TCP_HLEN : next == IPPROTO_UDP || next == NEXTHDR_ICMP ? 8 : 1) > skb.len;
 }
 
 // One fragment: the whole packet (data at its upper layer, net at an IPv6 header right before it), or null.
@@ -250,23 +275,31 @@ function defragment(skb: Skb): Skb | null {
   addrCopy(KEY + 16, h.dst);
   store<u32>(KEY, be32(p + 4), 32);
   store<u32>(KEY, 6 << 16, 36);
-  // The IPv6 header moves next to the payload: headers already dealt with are not needed again.
   skb.pull(FRAG_HLEN);
-  memory.copy(skb.data - IPV6_HLEN, skb.net, IPV6_HLEN);
-  skb.mac = 0;
-  skb.net = skb.data - IPV6_HLEN;
-  Ipv6Header.at(skb.net).nextHeader = next;
-  if (!offset && !more) { // atomic fragment (RFC 6946): on its own
-    Ipv6Header.at(skb.net).payloadLen = len;
+  if (!offset && headerChainCut(skb, next)) { // RFC 7112 5, RFC 8200 4.5
+    mibInc(Mib.Ip6ReasmFails);
+    icmpv6Send(skb, ICMPV6_PARAMPROB, ICMPV6_HDR_INCOMPLETE, 0);
+    drop(skb, Mib.Ip6InHdrErrors, Drop.FRAG_MALFORMED);
+    return null;
+  }
+  if (!offset && !more) { // atomic fragment (RFC 6946): on its own, its IPv6 header moved next to the payload
+    memory.copy(skb.data - IPV6_HLEN, skb.net, IPV6_HLEN);
+    skb.mac = 0;
+    skb.net = skb.data - IPV6_HLEN;
+    const ah = Ipv6Header.at(skb.net);
+    ah.nextHeader = next;
+    ah.payloadLen = len;
+    skb.cb5 |= SEEN_FRAGMENT;
     mibInc(Mib.Ip6ReasmOKs);
     return skb;
   }
-  const whole = reassemble(KEY, skb, offset, more, IPV6_HLEN, sysctl(Sysctl.IP6FRAG_HIGH_THRESH), sysctl(Sysctl.IP6FRAG_TIME));
+  const whole = reassemble(KEY, skb, offset, more, h.tclass, sysctl(Sysctl.IP6FRAG_HIGH_THRESH), sysctl(Sysctl.IP6FRAG_TIME));
   if (!whole) return null;
   whole.net = whole.data;
   Ipv6Header.at(whole.net).payloadLen = whole.len - IPV6_HLEN;
   whole.pull(IPV6_HLEN);
   whole.csum = CsumState.NONE;
+  whole.cb5 = SEEN_FRAGMENT;
   mibInc(Mib.Ip6ReasmOKs);
   return whole;
 }

@@ -7,6 +7,7 @@ import { Mib, mibInc } from "../../core/mib";
 import { Skb } from "../../core/skb";
 import { SockFlag, sockError } from "../../core/sock";
 import { now } from "../../core/time";
+import { pmtuLearn } from "../../network/fib";
 import { flowRoute } from "../../network/flow";
 import { caSetState } from "./congestion/congestion";
 import { currentMss, syncMss } from "./mss";
@@ -22,7 +23,7 @@ const LOCAL: usize = memory.data(16, 8);
 const REMOTE: usize = memory.data(16, 8);
 
 /** TransportError of protocol 6. */
-export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, _info: u32): void {
+export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, info: u32): void {
   const ip = skb.data, th = skb.trans;
   if (load<u8>(ip) >> 4 == 4) {
     addrSetV4(LOCAL, be32(ip + 12));
@@ -51,6 +52,7 @@ export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, _info: u3
   // RFC 5927 4.1: the quoted segment must be in flight.
   if (seqLt(seq, tp.sndUna) || seqGt(seq, tp.sndNxt)) return;
   if (errno == Errno.EMSGSIZE) {
+    pmtuLearn(REMOTE, info);
     mtuReduced(tp);
     return;
   }
