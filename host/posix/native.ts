@@ -35,8 +35,8 @@ export interface PosixNative {
   posixSetInt(fd: number, option: number, value: number): number;
   posixSetTimeout(fd: number, option: number, microseconds: number): number;
   posixFill(fd: number): number;
-  /** Undo posixFill and set the send buffer of the program's end (-1 = nobody holds it). */
-  posixOpenPair(end: number, own: number, sendBuffer: number): number;
+  /** Undo posixFill, which wrote `filling` bytes, and set the send buffer of the program's end (-1 = nobody holds it). */
+  posixOpenPair(end: number, own: number, sendBuffer: number, filling: number): number;
   posixNonblock(fd: number): number;
   posixShutdown(fd: number, how: number): number;
   posixClose(fd: number): number;

@@ -36,6 +36,8 @@ export class StreamSocket extends PosixSocket {
   private sendBuffer = 0;
   private receiveBuffer = 0;
   private lowWater = 0;
+  /** Junk bytes in the pair until the connection stands. */
+  private filling = 0;
   /** SO_ERROR when the pumps have already taken it from the core. */
   private error = 0;
   // of the pumps
@@ -59,7 +61,7 @@ export class StreamSocket extends PosixSocket {
     native.posixSetInt(end, SO_SNDBUF, 1);
     native.posixSetTimeout(end, SO_SNDTIMEO, 1);
     native.posixSetTimeout(end, SO_RCVTIMEO, 1);
-    native.posixFill(end);
+    this.filling = native.posixFill(end);
   }
 
   onData(events: number): void {
@@ -191,7 +193,7 @@ export class StreamSocket extends PosixSocket {
       if (this.lowWater) native.posixSetInt(end, SO_RCVLOWAT, this.lowWater);
     }
     // SO_SNDBUF stores twice what it is given.
-    native.posixOpenPair(end, this.fd, (this.sendBuffer || BUFFER) >> 1);
+    native.posixOpenPair(end, this.fd, (this.sendBuffer || BUFFER) >> 1, this.filling);
     if (end >= 0) native.posixClose(end);
     this.transfer();
   }

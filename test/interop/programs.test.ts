@@ -148,6 +148,24 @@ http { access_log off; server { listen ${v6 ? `[${us}]` : us}:80; root ${www}; }
       s.kill('SIGTERM');
       await s.finish();
     });
+    test(`hundreds of short connections at once, each writing as soon as it may ${family}`, async () => {
+      const out = await run('/usr/bin/python3', '-c', `
+import asyncio
+async def one():
+    r, w = await asyncio.open_connection("${peer}", 8000)
+    w.write(b"HEAD /blob HTTP/1.0\\r\\n\\r\\n")
+    head = await asyncio.wait_for(r.read(), 10)
+    w.close()
+    return head.startswith(b"HTTP/1.0 200")
+async def main():
+    done = 0
+    for _ in range(75):
+        done += sum(await asyncio.gather(*(one() for _ in range(4))))
+    print(done)
+asyncio.run(main())
+`);
+      assert.is(out.trim(), '300');
+    });
     test(`refused and unreachable are told ${family}`, async () => {
       const out = await run('/usr/bin/python3', '-c', `
 import socket

@@ -171,17 +171,22 @@ static napi_value fd_fill(napi_env env, napi_callback_info info) {
 }
 
 /**
- * posixOpenPair(program's end, our end, send buffer): take the filling out and give the end its real buffer; bytes taken.
- * One call, so that a program that waits for the edge (EPOLLET) sees one.
+ * posixOpenPair(program's end, our end, send buffer, filling): give the end its real buffer and take the filling out; bytes taken.
+ * One call, so that a program that waits for the edge (EPOLLET) sees one. Exactly the filling is taken: with the buffer raised the
+ * program may already be writing behind it.
  */
 static napi_value fd_open_pair(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
-  int end = posix_int(&c, 0), own = posix_int(&c, 1), size = posix_int(&c, 2);
+  int end = posix_int(&c, 0), own = posix_int(&c, 1), size = posix_int(&c, 2), left = posix_int(&c, 3);
   char junk[4096];
-  ssize_t n;
   int64_t taken = 0;
   if (end >= 0) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
-  while (taken < 65536 && (n = recv(own, junk, sizeof junk, MSG_DONTWAIT)) > 0) taken += n;
+  while (left > 0) {
+    ssize_t n = recv(own, junk, (size_t)left < sizeof junk ? (size_t)left : sizeof junk, MSG_DONTWAIT);
+    if (n <= 0) break;
+    taken += n;
+    left -= (int)n;
+  }
   return posix_number(env, taken);
 }
 
