@@ -49,6 +49,7 @@ for (const type of ['TAP', 'RAW'] as WireType[]) {
     mkdirSync(www);
     chmodSync(lab.dir, 0o755); // nginx's workers are not root
     writeFileSync(join(www, 'blob'), blob);
+    writeFileSync(join(www, 'small'), 'small\n');
     const http = lab.run(w.peer, ['/usr/bin/python3', '-u', '-m', 'http.server', '8000', '--bind', '::', '--directory', www]);
     await http.until(/Serving/);
     lab.run(w.peer, ['dnsmasq', '-k', '-p', '53', '--conf-file=/dev/null', '--no-resolv', '--no-hosts', '--user=root', '--pid-file', '--bind-interfaces',
@@ -149,22 +150,10 @@ http { access_log off; server { listen ${v6 ? `[${us}]` : us}:80; root ${www}; }
       await s.finish();
     });
     test(`hundreds of short connections at once, each writing as soon as it may ${family}`, async () => {
-      const out = await run('/usr/bin/python3', '-c', `
-import asyncio
-async def one():
-    r, w = await asyncio.open_connection("${peer}", 8000)
-    w.write(b"HEAD /blob HTTP/1.0\\r\\n\\r\\n")
-    head = await asyncio.wait_for(r.read(), 10)
-    w.close()
-    return head.startswith(b"HTTP/1.0 200")
-async def main():
-    done = 0
-    for _ in range(75):
-        done += sum(await asyncio.gather(*(one() for _ in range(4))))
-    print(done)
-asyncio.run(main())
-`);
-      assert.is(out.trim(), '300');
+      // wrk connects anew for each answer of this server; a swallowed request would leave its connection idle for the rest.
+      const out = await run('wrk', '-t', '1', '-c', '4', '-d', '2s', url(peer, 8000, '/small'));
+      assert.ok(Number(/(\d+) requests in/.exec(out)![1]) > 200, out);
+      assert.not.match(out, /Socket errors/);
     });
     test(`refused and unreachable are told ${family}`, async () => {
       const out = await run('/usr/bin/python3', '-c', `
