@@ -67,8 +67,18 @@ export class Stack {
 
   /** Whether a turn now would find work, apart from what the clock brings. */
   get busy(): boolean {
+    return this.eventsPending || this.workWaits;
+  }
+
+  /** Whether turn() has something to do at the time in HDR_NOW. */
+  get due(): boolean {
+    const { mem } = this.core;
+    return this.workWaits || mem.getNs(A.HDR + A.HDR_NOW) >= mem.getNs(A.HDR + A.HDR_DEADLINE);
+  }
+
+  private get workWaits(): boolean {
     const u32 = this.core.mem.u32;
-    if (this.pollWanted || this.eventsPending) return true;
+    if (this.pollWanted) return true;
     const posted = u32[(A.HDR + A.HDR_RX_POSTED) >>> 2] > 0;
     return this.ports.some((p) => (p.readable && posted) || (!p.txBlocked && p.txWaiting > 0));
   }

@@ -1,10 +1,10 @@
 // One notified system call: the record of the kernel, the task's memory, and the answer.
 import type { PosixNative } from './native.js';
-import { EFAULT, EINVAL } from './linux.js';
+import { EFAULT, EINVAL, O_NONBLOCK } from './linux.js';
 
-/** sizeof(struct seccomp_notif). */
-const RECORD_SIZE = 80;
-const PID = 8, NR = 16, ARGS = 32;
+/** struct record of native/notify.c: struct seccomp_notif, and what its first argument means. */
+const RECORD_SIZE = 96;
+const PID = 8, NR = 16, ARGS = 32, INODE = 80, FILE_FLAGS = 88;
 const CONTINUE = 1;
 /** Largest socket address, sizeof(struct sockaddr_storage). */
 export const ADDRESS_MAX = 128;
@@ -21,6 +21,10 @@ export class Call {
   get nr(): number { return this.view.getInt32(NR, true); }
   /** The calling thread. */
   get tid(): number { return this.view.getUint32(PID, true); }
+  /** Inode of the socket that the first argument meant when the call was made; 0 = no socket, -errno. Not of socket(2). */
+  get inode(): number { return this.view.getFloat64(INODE, true); }
+  /** Whether that descriptor had O_NONBLOCK. */
+  get nonblock(): boolean { return (this.view.getInt32(FILE_FLAGS, true) & O_NONBLOCK) !== 0; }
   /** Argument i as an int. */
   int(i: number): number { return this.view.getInt32(ARGS + 8 * i, true); }
   /** Argument i as an unsigned int. */
@@ -34,6 +38,14 @@ export class Call {
   }
   write(address: number, memory: Uint8Array, offset: number, length: number): number {
     return this.native.posixWrite(this.tid, address, memory, offset, length);
+  }
+  /** What sendto sends: `length` bytes to `data`, nameLength bytes of name to `name`; 0 or -EFAULT. */
+  collect(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
+    return this.native.posixCollect(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4));
+  }
+  /** What recvfrom stores: `length` bytes at `data`, and the name of nameLength bytes at `name`; 0 or -errno. */
+  deliver(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
+    return this.native.posixDeliver(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.long(5));
   }
   /** Nobody else's memory was read or will be written: the call is still waiting. */
   valid(): boolean {

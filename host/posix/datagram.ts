@@ -170,10 +170,7 @@ export class DatagramSocket extends PosixSocket {
     if (this.error) return -this.takeError();
     this.unwake();
     if (this.queue.length) {
-      const end = native.posixTaskFd(call.tid, call.int(0));
-      if (end < 0) return end;
-      const n = native.posixReceive(end, mem.u8, DATA, DATA_SIZE, flags & MSG_PEEK);
-      native.posixClose(end);
+      const n = native.posixTaskReceive(call.tid, call.int(0), mem.u8, DATA, DATA_SIZE, flags & MSG_PEEK);
       if (n >= 0) {
         const q = this.queue[0];
         if (!(flags & MSG_PEEK)) this.dequeue();
@@ -191,16 +188,16 @@ export class DatagramSocket extends PosixSocket {
     return n < 0 ? n : messages.received(n);
   }
   receive(call: Call): void {
-    const { numbers, native } = this.sup;
+    const { numbers } = this.sup;
     const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
-    const nonblock = (): boolean => (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || native.posixTaskNonblock(call.tid, call.int(0)) === 1;
+    const nonblock = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
     if (call.nr === numbers.recvmmsg) {
-      this.receiveMany(call, flags, nonblock());
+      this.receiveMany(call, flags, nonblock);
       return;
     }
     const attempt = (): boolean => this.tryReceive(call, flags);
     if (attempt()) return;
-    if (nonblock()) call.answer(-EAGAIN);
+    if (nonblock) call.answer(-EAGAIN);
     else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || attempt());
   }
   private deliver(call: Call, address: number, d: Datagram, flags: number): number {
@@ -246,8 +243,8 @@ export class DatagramSocket extends PosixSocket {
 
   // ---- sending ----
   send(call: Call): void {
-    const { numbers, native } = this.sup;
-    this.readable = true;
+    const { numbers } = this.sup;
+    // What was written natively before has just been told by the descriptor (Supervisor.serve).
     this.pumpOut();
     if (this.closed) return;
     if (this.error) {
@@ -257,7 +254,7 @@ export class DatagramSocket extends PosixSocket {
     const flags = call.nr === numbers.sendmsg ? call.int(2) : call.int(3);
     const attempt = call.nr === numbers.sendmmsg ? this.manySends(call, flags) : () => this.trySend(call, flags);
     if (attempt()) return;
-    if (flags & MSG_DONTWAIT || native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
+    if (flags & MSG_DONTWAIT || call.nonblock) call.answer(-EAGAIN);
     else this.hold('writers', call, this.sendTimeout, () => -EAGAIN, () => !call.valid() || attempt());
   }
   private sendOne(call: Call, address: number, flags: number): number {
@@ -269,6 +266,7 @@ export class DatagramSocket extends PosixSocket {
   private trySend(call: Call, flags: number): boolean {
     const n = this.sendOne(call, call.nr === this.sup.numbers.sendmsg ? call.long(1) : 0, flags);
     if (n === -EAGAIN) return false;
+    this.sup.sendFrames();
     call.answer(n);
     return true;
   }
@@ -285,6 +283,7 @@ export class DatagramSocket extends PosixSocket {
         if (n >= 0) sent++;
       }
       if (n === -EAGAIN && sent === 0) return false;
+      this.sup.sendFrames();
       call.answer(sent || n);
       return true;
     };

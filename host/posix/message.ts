@@ -67,12 +67,11 @@ export class Messages {
 
   /** sendto(2): arguments to a record, or -errno. */
   fromSendto(call: Call): number {
-    const nameLength = call.long(4) ? call.readAddress(4, this.mem.u8, NAME) : 0;
-    if (nameLength < 0) return nameLength;
-    const length = call.long(2);
+    const nameLength = call.long(4) ? call.int(5) : 0, length = call.long(2);
+    if (nameLength < 0 || nameLength > ADDRESS_MAX) return -EINVAL;
     if (length > DATA_SIZE) return -EMSGSIZE;
-    const n = call.read(call.long(1), this.mem.u8, DATA, length);
-    return n < 0 ? n : this.record(nameLength, length);
+    const r = call.collect(this.mem.u8, DATA, length, NAME, nameLength);
+    return r < 0 ? r : this.record(nameLength, length);
   }
   /** The msghdr at `address` of the task to a record, or -errno. */
   fromHeader(call: Call, gather: (iov: number, count: number) => number, address: number): number {
@@ -92,10 +91,9 @@ export class Messages {
   /** recvfrom(2): the datagram at DATA into the task; the call's result. */
   toRecvfrom(call: Call, d: Datagram, flags: number): number {
     const n = Math.min(d.length, call.long(2));
-    if (call.write(call.long(1), this.mem.u8, DATA, n) < 0) return -EFAULT;
     this.mem.u8.set(d.address, NAME);
-    const named = call.writeAddress(call.long(4), call.long(5), this.mem.u8, NAME, d.address.length);
-    if (named < 0) return named;
+    const r = call.deliver(this.mem.u8, DATA, n, NAME, d.address.length);
+    if (r < 0) return r;
     return flags & MSG_TRUNC ? d.length : n;
   }
   /** recvmsg(2): the datagram at DATA into the msghdr at `address` of the task; the call's result. */

@@ -1,8 +1,8 @@
 // The native functions of the glue (host/posix/native/*.c) as TypeScript sees them. Every result is a number, -errno
-// when the call failed. `record` is a struct seccomp_notif (80 bytes, see call.ts); `memory` any typed array.
+// when the call failed. `record` is a notified call (96 bytes, see call.ts); `memory` any typed array.
 
 export interface PosixNative {
-  /** Next waiting call into the record: 0; -EAGAIN none, -EPIPE every program has gone. */
+  /** Next waiting call into the record: 0; -EAGAIN none, -ENOENT it was interrupted, -EPIPE every program has gone. */
   posixNotifyReceive(notify: number, record: Uint8Array): number;
   /** flags 1: the kernel goes on with the call. -ENOENT: it was interrupted, the answer did not arrive. */
   posixNotifyAnswer(notify: number, record: Uint8Array, value: number, errno: number, flags: number): number;
@@ -17,10 +17,18 @@ export interface PosixNative {
   posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
   /** Bytes of memory into the task's iovec, as many as fit. */
   posixScatter(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, length: number): number;
-  /** Inode of the socket behind a task's descriptor; 0 = not a socket. */
-  posixInode(tid: number, fd: number): number;
-  posixTaskFd(tid: number, fd: number): number;
-  posixTaskNonblock(tid: number, fd: number): number;
+  /** The next message of the task's descriptor: its bytes. */
+  posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
+  /** What sendto sends: `length` bytes of `buffer` to `data`, and the name. */
+  posixCollect(
+    tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
+    name: number, nameLength: number, nameThere: number,
+  ): number;
+  /** What recvfrom stores: `length` bytes at `data` to `buffer`, and unless `nameThere` is 0 the name, cut, with its full length. */
+  posixDeliver(
+    tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
+    name: number, nameLength: number, nameThere: number, lengthThere: number,
+  ): number;
   /** out = [the program's end, ours]; inode of the program's end. */
   posixPair(type: number, out: Int32Array): number;
   /** Transfers between a descriptor and the (address, length) pairs at `at`. */

@@ -6,6 +6,8 @@ import type { GlueLoop } from './supervisor.js';
 
 /** Events taken at a time. */
 const BATCH = 256;
+/** Batches of one look. */
+const BATCHES = 16;
 const ADD = 1, DELETE = 2;
 
 export class Readiness {
@@ -38,12 +40,15 @@ export class Readiness {
   }
   /** Tell what is ready now. */
   deliver(): void {
-    const n = this.native.posixEpollReady(this.epoll, this.ready, BATCH);
-    if (n <= 0) return;
-    this.loop.stamp();
-    // Ids come back after 2^31 sockets: one whose socket has gone meanwhile finds nothing.
-    for (let i = 0; i < n; i++) this.watched.get(this.ready[2 * i])?.fn(this.ready[2 * i + 1]);
-    this.loop.requestPoll();
+    let n = BATCH;
+    for (let batch = 0; batch < BATCHES && n === BATCH; batch++) {
+      n = this.native.posixEpollReady(this.epoll, this.ready, BATCH);
+      if (n <= 0) return;
+      this.loop.stamp();
+      // Ids come back after 2^31 sockets: one whose socket has gone meanwhile finds nothing.
+      for (let i = 0; i < n; i++) this.watched.get(this.ready[2 * i])?.fn(this.ready[2 * i + 1]);
+      this.loop.requestPoll();
+    }
   }
   close(): void {
     this.loop.removeSource(this.source);

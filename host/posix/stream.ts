@@ -157,7 +157,7 @@ export class StreamSocket extends PosixSocket {
     this.awaitConnection(call, -EINPROGRESS);
   }
   private awaitConnection(call: Call, immediate: number): void {
-    if (this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1) {
+    if (call.nonblock) {
       this.announced = true;
       call.answer(immediate);
       return;
@@ -214,7 +214,7 @@ export class StreamSocket extends PosixSocket {
       return false;
     }
     const [end, own] = this.sup.pair;
-    if (native.posixTaskNonblock(call.tid, call.int(0)) === 1) native.posixNonblock(end);
+    if (call.nonblock) native.posixNonblock(end);
     this.prepare(end);
     const placed = native.posixNotifyReplaceFd(call.notify, call.record, end, call.int(0), 0);
     native.posixClose(end);
@@ -244,7 +244,7 @@ export class StreamSocket extends PosixSocket {
       return;
     }
     if (this.tryAccept(call, flags)) return;
-    if (this.sup.native.posixTaskNonblock(call.tid, call.int(0)) === 1) call.answer(-EAGAIN);
+    if (call.nonblock) call.answer(-EAGAIN);
     else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || this.tryAccept(call, flags));
   }
   /** True when the call was answered. */
@@ -367,7 +367,7 @@ export class StreamSocket extends PosixSocket {
     }
     let n = -EPIPE;
     this.withEnd((end) => { n = native.posixSend(end, mem.u8, DATA, length, call.int(3)); });
-    if (n === -EAGAIN && !(call.int(3) & MSG_DONTWAIT) && native.posixTaskNonblock(call.tid, call.int(0)) !== 1) return false;
+    if (n === -EAGAIN && !(call.int(3) & MSG_DONTWAIT) && !call.nonblock) return false;
     call.answer(n);
     return true;
   }

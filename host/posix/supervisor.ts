@@ -10,7 +10,7 @@ import { Call, SCRATCH } from './call.js';
 import { DatagramSocket } from './datagram.js';
 import { foreignIoctl, socketIoctl } from './ioctl.js';
 import {
-  AF_INET, AF_INET6, EINVAL, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
+  AF_INET, AF_INET6, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
   SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, callNumbers, type CallNumbers,
 } from './linux.js';
 import { Messages } from './message.js';
@@ -45,6 +45,8 @@ export interface GlueLoop {
   clearTimer(id: number): void;
   /** Run the core's poll before sleeping. */
   requestPoll(): void;
+  /** Send frames now, and receive what is already there. */
+  exchange(): void;
 }
 
 export interface SupervisorOptions {
@@ -73,6 +75,8 @@ export class Supervisor {
   private readonly calls: Map<number, (s: PosixSocket, call: Call) => void>;
   private againTimer = -1;
   private sweepTimer = -1;
+  /** A call has sent frames: what they bring back comes before the next call. */
+  private sent = false;
   private control = -1;
   private probe: Int32Array | undefined;
   /** Notification descriptor -> its source. */
@@ -142,16 +146,24 @@ export class Supervisor {
       if (r === -EPIPE) return false;
       if (r < 0) {
         this.recycle(call);
+        if (r === -ENOENT) continue;
         return true;
       }
       // What the program did before the call comes first.
       this.readiness.deliver();
       this.loop.stamp();
+      this.sent = false;
       this.dispatch(call);
       if (call.answered) this.recycle(call);
       this.loop.requestPoll();
+      if (this.sent) return true;
     }
     return true;
+  }
+  /** Send the frames of this call before it is answered: as of the kernel, they are on their way when the program goes on. */
+  sendFrames(): void {
+    this.loop.exchange();
+    this.sent = true;
   }
   private recycle(call: Call): void {
     if (this.spare.length < SPARE) this.spare.push(call);
@@ -163,17 +175,11 @@ export class Supervisor {
       this.socket(call);
       return;
     }
-    const fd = call.int(0);
-    const inode = this.native.posixInode(call.tid, fd);
+    const fd = call.int(0), { inode } = call;
     const s = inode > 0 ? this.byInode.get(inode) : undefined;
     if (!s) {
       if (call.nr === this.numbers.ioctl) foreignIoctl(this, call, inode > 0);
       else call.pass();
-      return;
-    }
-    // The thread was still there when its descriptor was looked up.
-    if (!call.valid()) {
-      call.answered = true;
       return;
     }
     if (s.tid !== call.tid || s.there !== fd) s.seen(call.tid, fd);

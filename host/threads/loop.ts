@@ -98,6 +98,21 @@ export class Loop {
   /** Run core.poll before the next sleep. */
   requestPoll(): void { this.stack.pollWanted = true; }
 
+  /**
+   * Send frames now, and receive what is already there: behind a TAP or veth the kernel answers within the write, and so
+   * receive timestamps do not include the caller's wake-up.
+   */
+  exchange(): void {
+    this.flush();
+    for (const port of this.stack.ports) port.readable = true;
+    this.stamp();
+    this.stack.turn();
+  }
+  private flush(): void {
+    this.stamp();
+    this.stack.flush();
+  }
+
   /** Turn until stop(). Throws a CoreTrap when the core dies, and what a source throws. */
   run(): void {
     this.running = true;
@@ -113,13 +128,10 @@ export class Loop {
       const n = this.native.wait(this.waiter, this.timers.next, stack.busy ? 0 : cap, this.options.spinUs ?? 0);
       if (n < 0) throw new Error(`wait: ${A.ErrnoName[-n] ?? -n}`);
       for (let i = 0; i < n; i++) if (this.ready[2 * i] < A.VIF_MAX) this.vifReady(this.ready[2 * i], this.ready[2 * i + 1]);
-      stack.turn();
+      if (stack.due) stack.turn();
       if (stack.eventsPending) this.stamp();
       if (stack.dispatch() + this.runSources(n) + this.runTimers() > 0) stack.pollWanted = true;
-      if (stack.pollWanted) {
-        this.stamp();
-        stack.flush();
-      }
+      if (stack.pollWanted) this.flush();
       for (const fn of this.idle) fn();
     } catch (error) {
       throw asCoreTrap(error);

@@ -6,14 +6,25 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 
-#define RECORD ((int64_t)sizeof(struct seccomp_notif))
+/** A call as JavaScript keeps it (host/posix/call.ts): the kernel's record, and the socket its first argument means. */
+struct record {
+  struct seccomp_notif n;
+  double inode; // 0 = no socket, -errno
+  int32_t flags; // file status flags of that descriptor
+  int32_t unused;
+};
+#define RECORD ((int64_t)sizeof(struct record))
 
 static napi_value result(napi_env env, int rc) {
   return posix_number(env, rc < 0 ? -errno : rc);
 }
 
-/** posixNotifyReceive(fd, record: 80 bytes): 0; -EAGAIN when no call waits, -EPIPE when every program has gone. */
+/**
+ * posixNotifyReceive(fd, record: 96 bytes): 0; -EAGAIN when no call waits, -EPIPE when every program has gone, -ENOENT when the
+ * one that waited was interrupted.
+ */
 static napi_value notify_receive(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   int fd = posix_int(&c, 0);
@@ -22,11 +33,19 @@ static napi_value notify_receive(napi_env env, napi_callback_info info) {
   struct pollfd p = {fd, POLLIN, 0};
   if (poll(&p, 1, 0) < 0) return posix_number(env, -errno);
   if (!(p.revents & POLLIN)) return posix_number(env, p.revents & POLLHUP ? -EPIPE : -EAGAIN);
-  struct seccomp_notif n;
-  memset(&n, 0, sizeof n);
-  if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) return posix_number(env, errno == ENOENT ? -EAGAIN : -errno);
-  guardian_call_begin(fd, n.id);
-  memcpy(record, &n, sizeof n);
+  struct record r;
+  memset(&r, 0, sizeof r);
+  if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &r.n) < 0) return posix_number(env, -errno);
+  guardian_call_begin(fd, r.n.id);
+  if (r.n.data.nr != SYS_socket) {
+    r.inode = posix_task_socket(r.n.pid, (int)r.n.data.args[0], &r.flags);
+    // The thread was still there when its descriptor was looked up.
+    if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &r.n.id) < 0) {
+      guardian_call_end(r.n.id);
+      return posix_number(env, -ENOENT);
+    }
+  }
+  memcpy(record, &r, sizeof r);
   return posix_number(env, 0);
 }
 

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /** Most arguments of one native function. */
-#define POSIX_ARGS 8
+#define POSIX_ARGS 9
 
 /** The arguments of one call; those missing read as 0. */
 struct call {
@@ -40,6 +40,10 @@ void posix_exports(napi_env env, napi_value exports);
 
 /** Open descriptor `fd` of thread `tid` here (close-on-exec); -errno. */
 int posix_task_fd(int tid, int fd);
+/** Inode of the socket behind a task's descriptor and its file status flags; 0 when it is something else; -errno. */
+double posix_task_socket(int tid, int fd, int *flags);
+/** Close what is kept of the tasks of this thread. */
+void posix_task_forget(void);
 
 // What the guardian must finish when the runtime is killed (guardian.c).
 void guardian_call_begin(int notify, uint64_t id);

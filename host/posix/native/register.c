@@ -33,7 +33,13 @@ napi_value posix_number(napi_env env, double value) {
   return v;
 }
 
+static void forget(void *unused) {
+  (void)unused;
+  posix_task_forget();
+}
+
 void posix_exports(napi_env env, napi_value exports) {
+  napi_add_env_cleanup_hook(env, forget, NULL);
   const struct posix_function *const groups[] = {POSIX_NOTIFY, POSIX_TASK, POSIX_FD, POSIX_GUARDIAN};
   for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
     for (const struct posix_function *f = groups[g]; f->name; f++) {

@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,6 +17,8 @@
 #endif
 /** As IOV_MAX of the kernel. */
 #define REMOTE_IOV 1024
+/** Pidfds kept. */
+#define KNOWN 16
 
 /** posixRead(pid, address, array, offset, length): length or -EFAULT. */
 static napi_value task_read(napi_env env, napi_callback_info info) {
@@ -85,17 +89,6 @@ static napi_value task_scatter(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_writev(pid, &local, 1, iov, count, 0) == total ? total : -EFAULT);
 }
 
-/** posixInode(tid, fd): inode of the socket behind a task's descriptor, 0 when it is something else, -errno. */
-static napi_value task_inode(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  char path[64], target[64];
-  snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)posix_int(&c, 0), (int)posix_int(&c, 1));
-  ssize_t n = readlink(path, target, sizeof target - 1);
-  if (n < 0) return posix_number(env, errno == ENOENT ? -EBADF : -errno);
-  target[n] = 0;
-  return posix_number(env, strncmp(target, "socket:[", 8) ? 0 : strtod(target + 8, NULL));
-}
-
 /** The process of a thread, by /proc. */
 static int process_of(int tid) {
   char path[64], text[1024];
@@ -109,33 +102,126 @@ static int process_of(int tid) {
   return line ? atoi(line + 6) : tid;
 }
 
+/** Pidfds of the threads that called last, by thread id modulo their number. A pidfd never means another, later thread. */
+static _Thread_local struct {
+  int tid, pidfd; // tid 0 = none
+} known[KNOWN];
+
+/** A pidfd of the thread; `keep`: it may be kept, as it is the thread's own. -errno. */
+static int open_task(int tid, int *keep) {
+  int task = syscall(SYS_pidfd_open, tid, PIDFD_THREAD), process = tid;
+  if (task < 0 && errno == EINVAL) task = syscall(SYS_pidfd_open, process = process_of(tid), 0);
+  *keep = process == tid;
+  return task < 0 ? -errno : task;
+}
+
 int posix_task_fd(int tid, int fd) {
-  int task = syscall(SYS_pidfd_open, tid, PIDFD_THREAD);
-  if (task < 0 && errno == EINVAL) task = syscall(SYS_pidfd_open, process_of(tid), 0);
-  if (task < 0) return -errno;
+  unsigned slot = (unsigned)tid % KNOWN;
+  if (known[slot].tid == tid) {
+    int own = syscall(SYS_pidfd_getfd, known[slot].pidfd, fd, 0);
+    if (own >= 0) return own;
+    // A bad descriptor, or that thread has ended and this is another: look again.
+    close(known[slot].pidfd);
+    known[slot].tid = 0;
+  }
+  int keep, task = open_task(tid, &keep);
+  if (task < 0) return task;
   int own = syscall(SYS_pidfd_getfd, task, fd, 0);
   int error = errno;
-  close(task);
+  if (own >= 0 && keep) {
+    if (known[slot].tid) close(known[slot].pidfd);
+    known[slot].tid = tid;
+    known[slot].pidfd = task;
+  } else {
+    close(task);
+  }
   return own < 0 ? -error : own;
 }
 
-/** posixTaskFd(tid, fd): the same open file here, close-on-exec; -errno. */
-static napi_value task_fd(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  return posix_number(env, posix_task_fd(posix_int(&c, 0), posix_int(&c, 1)));
+void posix_task_forget(void) {
+  for (size_t i = 0; i < KNOWN; i++) {
+    if (known[i].tid) close(known[i].pidfd);
+    known[i].tid = 0;
+  }
 }
 
-/** posixTaskNonblock(tid, fd): 1 when the task's descriptor has O_NONBLOCK, 0, or -errno. */
-static napi_value task_nonblock(napi_env env, napi_callback_info info) {
+/** The link of /proc: for tasks whose descriptors may be looked at but not taken. */
+static double inode_by_link(int tid, int fd) {
+  char path[64], target[64];
+  snprintf(path, sizeof path, "/proc/%d/fd/%d", tid, fd);
+  ssize_t n = readlink(path, target, sizeof target - 1);
+  if (n < 0) return errno == ENOENT ? -EBADF : -errno;
+  target[n] = 0;
+  return strncmp(target, "socket:[", 8) ? 0 : strtod(target + 8, NULL);
+}
+
+double posix_task_socket(int tid, int fd, int *flags) {
+  int own = posix_task_fd(tid, fd);
+  struct stat st;
+  *flags = 0;
+  if (own < 0) return own == -EBADF ? own : inode_by_link(tid, fd);
+  double inode = fstat(own, &st) ? -errno : S_ISSOCK(st.st_mode) ? (double)st.st_ino : 0;
+  if (inode > 0) *flags = fcntl(own, F_GETFL);
+  close(own);
+  return inode;
+}
+
+/** posixTaskReceive(tid, fd, array, offset, room, flags): bytes of the next message of the task's descriptor, or -errno. Never blocks. */
+static napi_value task_receive(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
+  int64_t room = posix_int(&c, 4);
+  uint8_t *dst = posix_bytes(&c, 2, posix_int(&c, 3), room);
+  if (!dst) return posix_number(env, -EINVAL);
   int own = posix_task_fd(posix_int(&c, 0), posix_int(&c, 1));
   if (own < 0) return posix_number(env, own);
-  int flags = fcntl(own, F_GETFL);
+  ssize_t n = recv(own, dst, room, posix_int(&c, 5) | MSG_DONTWAIT);
+  int error = errno;
   close(own);
-  return posix_number(env, !!(flags & O_NONBLOCK));
+  return posix_number(env, n < 0 ? -error : n);
+}
+
+/** posixCollect(tid, array, data, length, buffer, name, name length, name there): what sendto sends, in one read: 0 or -EFAULT. */
+static napi_value task_collect(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t length = posix_int(&c, 3), named = posix_int(&c, 6);
+  uint8_t *data = posix_bytes(&c, 1, posix_int(&c, 2), length), *name = posix_bytes(&c, 1, posix_int(&c, 5), named);
+  if (!data || !name) return posix_number(env, -EINVAL);
+  struct iovec local[2] = {{name, named}, {data, length}};
+  struct iovec remote[2] = {{(void *)(uintptr_t)posix_int(&c, 7), named}, {(void *)(uintptr_t)posix_int(&c, 4), length}};
+  if (named + length == 0) return posix_number(env, 0);
+  return posix_number(env, process_vm_readv(posix_int(&c, 0), local, 2, remote, 2, 0) == named + length ? 0 : -EFAULT);
+}
+
+/**
+ * posixDeliver(tid, array, data, length, buffer, name, name length, name there, socklen_t there): what recvfrom stores, in
+ * one write: 0, -EINVAL (negative room for the name), or -EFAULT. The name is cut to its room; no name there: not stored.
+ */
+static napi_value task_deliver(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t length = posix_int(&c, 3), named = posix_int(&c, 6);
+  uint8_t *data = posix_bytes(&c, 1, posix_int(&c, 2), length), *name = posix_bytes(&c, 1, posix_int(&c, 5), named);
+  if (!data || !name) return posix_number(env, -EINVAL);
+  int pid = posix_int(&c, 0), full = named, room = 0;
+  void *at = (void *)(uintptr_t)posix_int(&c, 7), *size_at = (void *)(uintptr_t)posix_int(&c, 8);
+  struct iovec local[3] = {{data, length}}, remote[3] = {{(void *)(uintptr_t)posix_int(&c, 4), length}};
+  int pieces = 1;
+  if (at) {
+    struct iovec to = {&room, sizeof room}, from = {size_at, sizeof room};
+    if (process_vm_readv(pid, &to, 1, &from, 1, 0) != sizeof room) return posix_number(env, -EFAULT);
+    if (room < 0) return posix_number(env, -EINVAL);
+    if (named > room) named = room;
+    local[1] = (struct iovec){name, named};
+    remote[1] = (struct iovec){at, named};
+    local[2] = (struct iovec){&full, sizeof full};
+    remote[2] = (struct iovec){size_at, sizeof full};
+    pieces = 3;
+  }
+  ssize_t total = length + (at ? named + (ssize_t)sizeof full : 0);
+  if (total == 0) return posix_number(env, 0);
+  return posix_number(env, process_vm_writev(pid, local, pieces, remote, pieces, 0) == total ? 0 : -EFAULT);
 }
 
 const struct posix_function POSIX_TASK[] = {
     {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixScatter", task_scatter},
-    {"posixInode", task_inode}, {"posixTaskFd", task_fd}, {"posixTaskNonblock", task_nonblock}, {NULL, NULL},
+    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {NULL, NULL},
 };
