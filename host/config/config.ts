@@ -40,6 +40,8 @@ export interface InterfaceConfig {
   addresses: AddressConfig[];
   /** Take IPv6 addresses and routes from router advertisements (RFC 4862). */
   slaac: boolean;
+  /** Use an IPv4 address only when nobody on the link answers for it (RFC 5227); IPv6 addresses are always checked, in use. */
+  dad?: boolean;
   /** Use checksum and segmentation offload where the back end has it. */
   offload: boolean;
   /** PIPE: the unix socket or FIFO shared with the neighbour. */

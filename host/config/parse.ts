@@ -13,7 +13,7 @@ import { sysctlValues } from './sysctl.js';
 export const MAX_FILE_BYTES = 1 << 20;
 
 export const INTERFACE_KEYS = [
-  'address', 'netmask', 'macaddr', 'viftype', 'pipepath', 'address6', 'gateway', 'gateway6', 'dev', 'mtu', 'slaac', 'offload', 'neigh',
+  'address', 'netmask', 'macaddr', 'viftype', 'pipepath', 'address6', 'gateway', 'gateway6', 'dev', 'mtu', 'slaac', 'dad', 'offload', 'neigh',
 ];
 export const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
 export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
@@ -78,7 +78,7 @@ class Reader {
   private example(key: string): string {
     const samples: Record<string, string> = {
       address: '192.0.2.10/24', netmask: '255.255.255.0', macaddr: '02:00:00:00:00:01', viftype: VIF_TYPES.join('|'), pipepath: '/run/link0',
-      address6: '2001:db8::10/64', gateway: SAMPLE_IP.any, gateway6: SAMPLE_IP[6], dev: 'eth0', mtu: '1500', slaac: 'on|off', offload: 'on|off',
+      address6: '2001:db8::10/64', gateway: SAMPLE_IP.any, gateway6: SAMPLE_IP[6], dev: 'eth0', mtu: '1500', slaac: 'on|off', dad: 'on|off', offload: 'on|off',
       neigh: '192.0.2.1 02:00:00:00:00:02', network: '192.0.2.0/24', metric: '100', dns: SAMPLE_IP[4], search: 'example.org',
       sysctl: 'net.ipv4.ip_forward=1', pcap: 'nuse.pcapng', seed: '<64 hexadecimal digits>', memory: '64M', sockets: '4096',
     };
@@ -167,6 +167,7 @@ class Reader {
         case 'dev': if (this.deviceName(e, e.words[0])) { dev = e; itf.dev = e.words[0]; } break;
         case 'mtu': itf.mtu = this.integer(e, 68, 65535); break;
         case 'slaac': itf.slaac = this.flag(e); break;
+        case 'dad': itf.dad = this.flag(e); break;
         case 'offload': itf.offload = this.flag(e); break;
         default: this.neighbour(e, itf);
       }

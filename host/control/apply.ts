@@ -8,7 +8,7 @@ import { SYSCTLS, sysctlValues } from '../config/sysctl.js';
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkClient, RequestBuilder, attributes } from './netlink.js';
 
 const RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_NEWROUTE = 24, RTM_NEWNEIGH = 28;
-const IFLA_IFNAME = 3, IFA_ADDRESS = 1, IFA_LOCAL = 2, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, NDA_DST = 1, NDA_LLADDR = 2;
+const IFLA_IFNAME = 3, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8, IFA_F_TENTATIVE = 0x40, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, NDA_DST = 1, NDA_LLADDR = 2;
 const AF_INET = 2, AF_INET6 = 10, IFF_UP = 1, RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RTN_UNICAST = 1, NUD_PERMANENT = 0x80, RT_SCOPE_LINK = 253;
 
 const le32 = (v: number): number[] => [v & 255, (v >>> 8) & 255, (v >>> 16) & 255, v >>> 24];
@@ -53,7 +53,7 @@ export function applyConfig(core: Core, config: StackConfig): void {
     for (const i of config.interfaces) {
       const dev = device(i.name);
       for (const key of [DeviceConf.ACCEPT_RA, DeviceConf.AUTOCONF]) x.ctl_device_conf_set(dev, key, i.slaac ? 1 : 0);
-      for (const a of i.addresses) addAddress(netlink, dev, a.address, a.prefix);
+      for (const a of i.addresses) addAddress(netlink, dev, a.address, a.prefix, i.dad ?? false);
       const up = new RequestBuilder().header([0, 0, 0, 0, ...le32(dev), ...le32(IFF_UP), ...le32(IFF_UP)]);
       netlink.request(RTM_NEWLINK, 0, up.bytes, `interface ${i.name} up`);
     }
@@ -77,8 +77,9 @@ export function applyConfig(core: Core, config: StackConfig): void {
   }
 }
 
-function addAddress(netlink: NetlinkClient, dev: number, text: string, prefix: number): void {
+function addAddress(netlink: NetlinkClient, dev: number, text: string, prefix: number, dad: boolean): void {
   const a = ip(text);
   const body = new RequestBuilder().header([family(a), prefix, 0, 0, ...le32(dev)]).attr(IFA_LOCAL, a).attr(IFA_ADDRESS, a);
+  if (dad && a.length === 4) body.u32(IFA_FLAGS, IFA_F_TENTATIVE);
   netlink.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body.bytes, `address ${text}/${prefix}`);
 }
