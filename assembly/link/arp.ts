@@ -25,8 +25,10 @@ const ANNOUNCE_WAIT: u64 = 2 * SEC;
 const ANNOUNCE_INTERVAL: u64 = 2 * SEC;
 const DEFEND_INTERVAL: u64 = 10 * SEC;
 
+/** A reply that would change a known address counts only this long after the last change (Linux locktime). */
+const LOCKTIME: u64 = SEC;
+
 const ADDR: usize = memory.data(16, 8);
-const LAST_DEFENCE: usize = memory.data(8, 8);
 
 export function arpInit(): void {
   ptypeRegister(ETH_P_ARP, arpInput.index);
@@ -49,12 +51,12 @@ function send(d: NetDevice, op: u32, dstMac: usize, spa: u32, tha: usize, tpa: u
   devXmit(d, skb);
 }
 
-/** The neighbour cache asks: who has this address? Unicast to the known MAC when re-verifying (RFC 1122 2.3.2.1). */
+/** The neighbour cache asks: who has this address? Unicast to the known MAC when re-verifying (RFC 1122 2.3.2.1); the target MAC is zero. */
 export function arpSolicit(n: Neighbour, unicast: u32): void {
   const d = n.device;
   const own = ifaddrFor(d, n.addr);
   if (!own || own.tentative) return;
-  send(d, ARPOP_REQUEST, unicast ? n.mac : d.bcast, addrV4(own.addr), unicast ? n.mac : 0, addrV4(n.addr));
+  send(d, ARPOP_REQUEST, unicast ? n.mac : d.bcast, addrV4(own.addr), 0, addrV4(n.addr));
 }
 
 /** Tell the link that `v4` is here (RFC 5227 2.3): request form. */
@@ -103,8 +105,8 @@ function conflict(d: NetDevice, p: ArpPacket): bool {
           a.flags = (a.flags & ~IFA_F_TENTATIVE) | IFA_F_DADFAILED;
           a.dadTimer.cancel();
           notify(NotifyEvent.ADDR_NEW, changetype<usize>(a));
-        } else if (spa == own && now() - load<u64>(LAST_DEFENCE) >= DEFEND_INTERVAL) { // 2.4 (c), defend without giving up
-          store<u64>(LAST_DEFENCE, now());
+        } else if (spa == own && (!a.defended || now() - a.defended >= DEFEND_INTERVAL)) { // 2.4 (c), defend without giving up
+          a.defended = now();
           arpAnnounce(d, own);
         }
         return true;
@@ -148,7 +150,13 @@ export function arpInput(skb: Skb): void {
   // RFC 826: merge if known; add only when we are the target.
   addrSetV4(ADDR, spa);
   const n = forUs && op == ARPOP_REQUEST ? neighGet(d, ADDR) : neighFind(d, ADDR);
-  if (n) neighUpdate(n, p.sha, op == ARPOP_REPLY && skb.pktType == PktType.HOST ? Nud.REACHABLE : Nud.STALE, true);
+  if (n) {
+    // Of several answers to one question the first counts (Linux arp_process).
+    const replace = (op == ARPOP_REQUEST && forUs) || spa == tpa || now() - n.updated > LOCKTIME;
+    if (replace || !n.valid || macEqual(n.mac, p.sha)) {
+      neighUpdate(n, p.sha, op == ARPOP_REPLY && skb.pktType == PktType.HOST ? Nud.REACHABLE : Nud.STALE, true);
+    }
+  }
   if (op == ARPOP_REQUEST && forUs) send(d, ARPOP_REPLY, p.sha, tpa, p.sha, spa);
   else if (!n) {
     skbDrop(skb, Drop.ARP_NOT_FOR_US);

@@ -42,7 +42,12 @@ export const RT_SCOPE_HOST: u32 = 254;
   created: u64;
   // duplicate address detection and lifetimes, owned by network/
   dadCount: u32;
+  /** Nonce of the last DAD solicitation, 6 bytes (RFC 7527). */
   dadNonce: u64;
+  /** Made from an advertisement: its prefix route and lifetimes are the router's. */
+  auto: u8;
+  /** When the address was last defended, ns; 0 = never (RFC 5227 2.4). */
+  defended: u64;
   // Timer records (40 bytes each)
   t0: u64; t1: u64; t2: u64; t3: u64; t4: u64;
   u0: u64; u1: u64; u2: u64; u3: u64; u4: u64;
@@ -137,7 +142,8 @@ export function ifaddrFind(addr: usize, ifindex: u32): Ifaddr | null {
 export function addrIsLocal(addr: usize, ifindex: u32): bool {
   if (addrIsV4(addr)) {
     if (v4IsLoopback(addrV4(addr))) return true;
-    return ifaddrFind(addr, 0) != null;
+    const a = ifaddrFind(addr, 0);
+    return a != null && !a.tentative;
   }
   const a = ifaddrFind(addr, v6IsLinkLocal(addr) ? ifindex : 0);
   return a != null && !a.tentative;
@@ -156,12 +162,12 @@ export function ifaddrIsBroadcast(d: NetDevice, v4: u32): bool {
   return false;
 }
 
-/** The address of `d` (IPv4) to speak for it to `peer`: one on the same subnet, else the first; null when it has none. */
+/** The usable address of `d` (IPv4) to speak for it to `peer`: one on the same subnet, else the first; null when it has none. */
 export function ifaddrFor(d: NetDevice, peer: usize): Ifaddr | null {
   let first: Ifaddr | null = null;
   let a = ifaddrFirst(d);
   while (a) {
-    if (a.isV4) {
+    if (a.isV4 && !a.tentative) {
       if (addrPrefixEqual(a.addr, peer, a.plen)) return a;
       if (!first) first = a;
     }

@@ -10,7 +10,7 @@ import { Pool } from "../lib/pool";
 import { Drop } from "../core/drop";
 import { NotifyEvent, notify } from "../core/proto";
 import { Skb, SkbQueue, skbDrop } from "../core/skb";
-import { SEC, now } from "../core/time";
+import { MS, SEC, now } from "../core/time";
 import { Timer } from "../core/timer";
 import { macCopy, macEqual } from "../wire/ethernet";
 import { ethernetPush } from "./ethernet";
@@ -27,8 +27,13 @@ const DELAY_FIRST_PROBE_TIME: u64 = 5 * SEC;
 const MAX_SOLICIT: u32 = 3;
 /** A failed entry is kept this long so that senders learn it at once. */
 const FAILED_TIME: u64 = 3 * SEC;
-/** Packets that wait for one address; the oldest goes first. */
+/** One that was a router is asked again after this long: others serve meanwhile (RFC 4861 6.3.6). */
+const ROUTER_RETRY: u64 = 60 * SEC;
+/** Packets that wait for one address (the oldest goes first) and for all together. */
 const QUEUE_MAX: u32 = 64;
+const WAITING_MAX: u32 = 128;
+/** An entry that was sent to within this time is in use. */
+const IN_USE: u64 = 5 * SEC;
 const MAX: u32 = 1024;
 const BUCKETS: u32 = 1024;
 
@@ -42,7 +47,7 @@ const BUCKETS: u32 = 1024;
   probes: u8;
   mac0: u64;
   dev: usize;
-  /** ns of the last proof of reachability, and of the last use. */
+  /** ns of the last proof of reachability, and of the last packet sent to it (0 = none). */
   confirmed: u64;
   used: u64;
   updated: u64;
@@ -63,12 +68,16 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
   hash: usize;
   /** Where the search for a victim goes on. */
   hand: u32;
+  /** Packets in all queues. */
+  waiting: u32;
   /** fn(neighbour, unicast: u32): send a solicitation. */
   solicit4: u32;
   solicit6: u32;
   /** fn(skb): report that the packet could not be delivered and consume it. */
   fail4: u32;
   fail6: u32;
+  /** fn(): a router was lost or found again: routes are to be chosen anew. */
+  routerChange: u32;
 }
 const S = changetype<State>(memory.data(offsetof<State>(), 8));
 
@@ -80,9 +89,11 @@ export function neighRegister4(solicit: u32, fail: u32): void {
   S.solicit4 = solicit;
   S.fail4 = fail;
 }
-export function neighRegister6(solicit: u32, fail: u32): void {
+/** `routerChange`: fn(), a router's reachability has changed. */
+export function neighRegister6(solicit: u32, fail: u32, routerChange: u32): void {
   S.solicit6 = solicit;
   S.fail6 = fail;
+  S.routerChange = routerChange;
 }
 
 const KEY: usize = memory.data(24, 8);
@@ -110,7 +121,6 @@ export function neighGet(d: NetDevice, addr: usize): Neighbour | null {
   addrCopy(n.addr, addr);
   n.ifindex = d.ifindex;
   n.dev = changetype<usize>(d);
-  n.used = now();
   n.updated = now();
   n.timer.init(neighTimer.index, changetype<usize>(n));
   const b = bucket(addr, d.ifindex);
@@ -119,16 +129,23 @@ export function neighGet(d: NetDevice, addr: usize): Neighbour | null {
   return n;
 }
 
-// A bounded sweep for an entry nobody needs: failed or stale first, then anything not permanent and idle for
-// 5 s; a flood of unresolved addresses may push out its own kind.
+// May `n` go? Pass 0: failed, or told by a neighbour nobody here has sent to; 1: unresolved; 2: idle.
+function expendable(n: Neighbour, pass: i32): bool {
+  if (n.state & (Nud.PERMANENT | Nud.NOARP)) return false;
+  if (pass == 0) return (n.state & Nud.FAILED) != 0 || !n.used;
+  if (pass == 1) return !n.valid;
+  return now() - n.used > IN_USE;
+}
+
+// A bounded sweep for an entry nobody needs: a flood of solicitations or of unresolved addresses pushes out its own
+// kind, and what is in use stays.
 function evict(): bool {
-  for (let pass = 0; pass < 2; pass++) {
+  for (let pass = 0; pass < 3; pass++) {
     for (let i: u32 = 0; i < MAX; i++) {
       S.hand = (S.hand + 1) % MAX;
       if (!POOL.live(S.hand)) continue;
       const n = changetype<Neighbour>(POOL.at(S.hand));
-      if (n.state & (Nud.PERMANENT | Nud.NOARP)) continue;
-      if (pass == 0 ? (n.state & (Nud.FAILED | Nud.STALE | Nud.INCOMPLETE)) != 0 : now() - n.used > 5 * SEC) {
+      if (expendable(n, pass)) {
         neighFree(n);
         return true;
       }
@@ -143,6 +160,7 @@ export function neighFree(n: Neighbour): void {
   while (load<usize>(link) != changetype<usize>(n)) link = load<usize>(link) + offsetof<Neighbour>("hashNext");
   store<usize>(link, n.hashNext);
   n.timer.cancel();
+  S.waiting -= n.qCount;
   n.queue.purge(Drop.NEIGH_FAILED);
   notify(NotifyEvent.NEIGH_DEL, changetype<usize>(n));
   POOL.release(changetype<usize>(n));
@@ -161,14 +179,27 @@ export function neighFlush(d: NetDevice, keep: bool): void {
 export function neighAt(i: u32): Neighbour | null { return POOL.live(i) ? changetype<Neighbour>(POOL.at(i)) : null; }
 export function neighCapacity(): u32 { return MAX; }
 
-function reachableTime(): u64 { return REACHABLE_TIME / 2 + <u64>randBelow(<u32>(REACHABLE_TIME / 1000)) * 1000; } // RFC 4861 6.3.2: 0.5 .. 1.5 of the base
+// What routers advertised for IPv6 (RFC 4861 6.3.4), else the defaults.
+function retransTime(n: Neighbour): u64 {
+  const ms = n.device.ndRetrans;
+  return ms && !addrIsV4(n.addr) ? <u64>ms * MS : RETRANS_TIMER;
+}
+function reachableBase(n: Neighbour): u64 {
+  const ms = n.device.ndReachable;
+  return ms && !addrIsV4(n.addr) ? <u64>ms * MS : REACHABLE_TIME;
+}
+// RFC 4861 6.3.2: 0.5 .. 1.5 of the base.
+function reachableTime(n: Neighbour): u64 {
+  const base = reachableBase(n);
+  return base / 2 + <u64>randBelow(<u32>(base / MS)) * MS;
+}
 
 function setState(n: Neighbour, state: Nud): void {
   n.state = <u8>state;
   n.updated = now();
   if (state == Nud.REACHABLE) {
     n.confirmed = now();
-    n.timer.armIn(reachableTime());
+    n.timer.armIn(reachableTime(n));
   } else if (state == Nud.DELAY) n.timer.armIn(DELAY_FIRST_PROBE_TIME);
   else if (state == Nud.STALE || state == Nud.PERMANENT || state == Nud.NOARP) n.timer.cancel();
 }
@@ -176,11 +207,14 @@ function setState(n: Neighbour, state: Nud): void {
 function solicit(n: Neighbour, unicast: bool): void {
   const fn = addrIsV4(n.addr) ? S.solicit4 : S.solicit6;
   n.probes++;
-  n.timer.armIn(RETRANS_TIMER);
+  n.timer.armIn(retransTime(n));
   if (fn) call_indirect<void>(fn, n, <u32>unicast);
 }
 
+// Send what waited; the first packet to an address not yet confirmed starts the delay (RFC 4861 7.3.3).
 function flush(n: Neighbour): void {
+  S.waiting -= n.qCount;
+  if (n.qCount && n.state == Nud.STALE) setState(n, Nud.DELAY);
   let s = n.queue.shift();
   while (s) {
     ethernetPush(n.device, s, n.mac);
@@ -192,7 +226,8 @@ function flush(n: Neighbour): void {
 function fail(n: Neighbour): void {
   n.state = <u8>Nud.FAILED;
   n.updated = now();
-  n.timer.armIn(FAILED_TIME);
+  n.timer.armIn(n.isRouter ? ROUTER_RETRY : FAILED_TIME);
+  S.waiting -= n.qCount;
   const fn = addrIsV4(n.addr) ? S.fail4 : S.fail6;
   let s = n.queue.shift();
   while (s) {
@@ -201,6 +236,7 @@ function fail(n: Neighbour): void {
     s = n.queue.shift();
   }
   notify(NotifyEvent.NEIGH_NEW, changetype<usize>(n));
+  if (n.isRouter && S.routerChange) call_indirect<void>(S.routerChange);
 }
 
 function neighTimer(arg: usize): void {
@@ -211,7 +247,7 @@ function neighTimer(arg: usize): void {
       else fail(n);
       break;
     case Nud.REACHABLE: // RFC 4861 7.3.3: a confirmation since the timer was set keeps it
-      if (now() - n.confirmed < REACHABLE_TIME / 2) n.timer.armIn(reachableTime());
+      if (now() - n.confirmed < reachableBase(n) / 2) n.timer.armIn(reachableTime(n));
       else {
         setState(n, Nud.STALE);
         notify(NotifyEvent.NEIGH_NEW, arg);
@@ -231,9 +267,18 @@ function neighTimer(arg: usize): void {
       else fail(n);
       break;
     case Nud.FAILED:
-      neighFree(n);
+      if (n.isRouter) resolve(n);
+      else neighFree(n);
       break;
   }
+}
+
+// Ask from the start (RFC 4861 7.2.2).
+function resolve(n: Neighbour): void {
+  n.state = <u8>Nud.INCOMPLETE;
+  n.updated = now();
+  n.probes = 0;
+  solicit(n, false);
 }
 
 /** Upper layers have seen progress through this neighbour (RFC 4861 7.3.1). */
@@ -260,6 +305,7 @@ export function neighUpdate(n: Neighbour, mac: usize, state: Nud, replace: bool)
   // An unsolicited message with the address we had proves nothing new.
   if (!(same && state == Nud.STALE)) setState(n, state);
   if (!known || !same) notify(NotifyEvent.NEIGH_NEW, changetype<usize>(n));
+  if (!known && n.isRouter && S.routerChange) call_indirect<void>(S.routerChange);
   flush(n);
 }
 
@@ -317,19 +363,14 @@ export function neighOutput(d: NetDevice, nexthop: usize, skb: Skb): i32 {
     ethernetPush(d, skb, n.mac);
     return devXmit(d, skb);
   }
-  if (n.state == Nud.FAILED && now() - n.updated < SEC) {
-    const fn = addrIsV4(n.addr) ? S.fail4 : S.fail6;
-    if (fn) call_indirect<void>(fn, skb);
-    else skbDrop(skb, Drop.NEIGH_FAILED);
-    return -Errno.EHOSTUNREACH;
+  if (n.qCount >= QUEUE_MAX) {
+    S.waiting--;
+    skbDrop(n.queue.shift()!, Drop.NEIGH_QUEUEFULL);
   }
-  if (n.queue.count >= QUEUE_MAX) skbDrop(n.queue.shift()!, Drop.NEIGH_QUEUEFULL);
-  n.queue.push(skb);
-  if (n.state != Nud.INCOMPLETE) {
-    n.state = <u8>Nud.INCOMPLETE;
-    n.updated = now();
-    n.probes = 0;
-    solicit(n, false);
-  }
+  if (S.waiting < WAITING_MAX) {
+    S.waiting++;
+    n.queue.push(skb);
+  } else skbDrop(skb, Drop.NEIGH_QUEUEFULL);
+  if (n.state != Nud.INCOMPLETE) resolve(n);
   return 0;
 }

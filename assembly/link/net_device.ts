@@ -62,6 +62,9 @@ export const enum DevKind { LOOPBACK, VIF }
   /** Multicast group lists, owned by network/ (IPv4, IPv6). */
   mc4: usize;
   mc6: usize;
+  /** Reachable time and retransmission interval routers advertised for IPv6, ms; 0 = the defaults. */
+  ndReachable: u32;
+  ndRetrans: u32;
   /** Per-family state records, owned by network/ipv4 and network/ipv6. */
   in4: usize;
   in6: usize;

@@ -9,11 +9,13 @@ import {
 } from "../link/ifaddr";
 import { neighFlush } from "../link/neighbour";
 import { NetDevice, loopbackDevice, netDeviceSetUp } from "../link/net_device";
-import { RTPROT_KERNEL, RouteType, fibAdd, fibBump, fibDel, fibFind, fibFlush } from "./fib";
+import { RTPROT_KERNEL, RouteType, fibAdd, fibBump, fibDel, fibFind, fibFlush, fibSetExpiry } from "./fib";
+import { igmpReportAll } from "./ipv4/igmp";
 import { ipv4AddrDown, ipv4AddrUp, loopback4 } from "./ipv4/ipv4";
+import { dadStart } from "./ipv6/dad";
 import { in6Of } from "./ipv6/in6";
-import { mldJoin, mldLeave } from "./ipv6/mld";
-import { ndDadStart, solicitedNode } from "./ipv6/nd";
+import { mldJoin, mldLeave, mldReportAll } from "./ipv6/mld";
+import { solicitedNode } from "./ipv6/nd";
 import { eui64 } from "./ipv6/slaac";
 import { reassembleFlush } from "./reassemble";
 
@@ -22,7 +24,7 @@ const METRIC_KERNEL6: u32 = 256;
 
 /**
  * Add an address with `plen` in its own family's counting; lifetimes in ns (u64.MAX_VALUE = for ever). `flags`: IFA_F_NODAD, IFA_F_TENTATIVE
- * with IFA_F_OPTIMISTIC for detection while in use; `onlink`: also its prefix route (IPv6 from an advertisement has its own). 0 or -errno.
+ * with IFA_F_OPTIMISTIC for detection while in use; `onlink`: also its prefix route (false for IPv6 from an advertisement, which has its own). 0 or -errno.
  */
 export function addressAdd(d: NetDevice, addr: usize, plen: u32, flags: u32, preferred: u64, valid: u64, onlink: bool): i32 {
   const v4 = addrIsV4(addr);
@@ -34,7 +36,7 @@ export function addressAdd(d: NetDevice, addr: usize, plen: u32, flags: u32, pre
   a.created = now();
   if (valid == u64.MAX_VALUE) a.flags |= IFA_F_PERMANENT;
   if (d.isLoopback || flags & IFA_F_NODAD || (!v4 && !in6Of(d).dadTransmits)) a.flags &= ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC);
-  if (!onlink) a.dadNonce = 1;
+  a.auto = onlink ? 0 : 1;
   a.lifeTimer.init(expire.index, changetype<usize>(a));
   setLifetimes(a, preferred, valid);
   if (d.up) up(d, a);
@@ -60,11 +62,16 @@ function up(d: NetDevice, a: Ifaddr): void {
   fibBump();
   if (!d.isLoopback) {
     mldJoin(d, solicitedNode(a.addr));
-    if (a.plen < 128 && !a.dadNonce && !fibFind(a.addr, a.plen, 0, d.ifindex, METRIC_KERNEL6, true)) {
-      fibAdd(a.addr, a.plen, 0, d.ifindex, METRIC_KERNEL6, RouteType.UNICAST, RTPROT_KERNEL, 0, 0);
+    if (a.plen < 128 && !a.auto) {
+      const r = fibFind(a.addr, a.plen, 0, d.ifindex, METRIC_KERNEL6, true);
+      if (!r) fibAdd(a.addr, a.plen, 0, d.ifindex, METRIC_KERNEL6, RouteType.UNICAST, RTPROT_KERNEL, 0, 0);
+      else if (r.fromRa) { // now ours: no router ends it
+        r.fromRa = 0;
+        fibSetExpiry(r, u64.MAX_VALUE);
+      }
     }
   }
-  ndDadStart(d, a);
+  dadStart(d, a);
 }
 
 function down(d: NetDevice, a: Ifaddr): void {
@@ -79,14 +86,14 @@ function down(d: NetDevice, a: Ifaddr): void {
   addrCopy(ADDR, a.addr);
   addrMask(ADDR, a.plen);
   while (b) {
-    if (b !== a && !b.isV4 && b.plen == a.plen) {
+    if (b !== a && !b.isV4 && !b.auto && b.plen == a.plen) {
       const r = fibFind(b.addr, b.plen, 0, d.ifindex, METRIC_KERNEL6, true);
       if (r && memory.compare(r.dst, ADDR, 16) == 0) other = true;
     }
     b = ifaddrNext(b);
   }
   const r = fibFind(a.addr, a.plen, 0, d.ifindex, METRIC_KERNEL6, true);
-  if (r && !other && r.protocol == RTPROT_KERNEL) fibDel(r);
+  if (r && !other && !a.auto && !r.fromRa && r.protocol == RTPROT_KERNEL) fibDel(r);
 }
 
 function setLifetimes(a: Ifaddr, preferred: u64, valid: u64): void {
@@ -122,7 +129,11 @@ export function deviceSetUp(d: NetDevice, on: bool): void {
       up(d, a);
       a = ifaddrNext(a);
     }
-    if (!d.isLoopback) linkLocal(d);
+    if (!d.isLoopback) {
+      linkLocal(d);
+      igmpReportAll(d);
+      mldReportAll(d);
+    }
     return;
   }
   let a = ifaddrFirst(d);

@@ -9,6 +9,7 @@ import { Pool } from "../lib/pool";
 import { NotifyEvent, notify } from "../core/proto";
 import { SEC, now } from "../core/time";
 import { Timer } from "../core/timer";
+import { neighFind } from "../link/neighbour";
 import { NetDevice, netDeviceByIndex } from "../link/net_device";
 
 /** RTN_* of Linux. */
@@ -33,6 +34,8 @@ export const RTPROT_RA: u32 = 9;
   metric: u32;
   type: u8;
   protocol: u8;
+  /** Learnt from a router advertisement, which may change or end it. */
+  fromRa: u8;
   scope: u8;
   /** 0 = the device's. */
   mtu: u32;
@@ -177,11 +180,24 @@ export function fibLookup(dst: usize, oif: u32): Route | null {
     if (!load<u32>(LENGTHS + (<usize>plen << 2))) continue;
     let r = changetype<Route | null>(load<usize>(bucket(dst, <u32>plen)));
     while (r) {
-      if (r.plen == <u32>plen && addrEqual(r.dst, KEY) && (!oif || r.ifindex == oif) && usable(r)) return r;
+      if (r.plen == <u32>plen && addrEqual(r.dst, KEY) && (!oif || r.ifindex == oif) && usable(r)) return plen || !r.fromRa ? r : reachableRouter(r, oif);
       r = changetype<Route | null>(r.hashNext);
     }
   }
   return null;
+}
+
+// RFC 4861 6.3.6, RFC 4191 3.1: of the default routers learnt, one that may be reachable before one that is not; else the first.
+function reachableRouter(first: Route, oif: u32): Route {
+  let r: Route | null = first;
+  while (r) {
+    if (r.plen == 0 && r.fromRa && (!oif || r.ifindex == oif) && usable(r)) {
+      const n = neighFind(netDeviceByIndex(r.ifindex)!, r.gw);
+      if (n && n.valid) return r;
+    }
+    r = changetype<Route | null>(r.hashNext);
+  }
+  return first;
 }
 
 function usable(r: Route): bool {

@@ -1,6 +1,6 @@
 // Which of our addresses to send from: RFC 6724 section 5 for IPv6, Linux's rule for IPv4.
 import { addrCommonPrefix, addrEqual, addrIsV4, addrPrefixEqual, v6IsLinkLocal, v6IsLoopback, v6IsMulticast } from "../lib/addr";
-import { IFA_F_DEPRECATED, Ifaddr, RT_SCOPE_HOST, ifaddrFirst, ifaddrNext } from "../link/ifaddr";
+import { IFA_F_DEPRECATED, IFA_F_OPTIMISTIC, Ifaddr, RT_SCOPE_HOST, ifaddrFirst, ifaddrNext } from "../link/ifaddr";
 import { NetDevice, netDeviceFirst, netDeviceNext } from "../link/net_device";
 
 // RFC 6724 2.1, the labels of the default policy table.
@@ -31,7 +31,8 @@ function better(a: Ifaddr, b: Ifaddr, dst: usize, oif: u32): bool {
   if (addrEqual(a.addr, dst) != addrEqual(b.addr, dst)) return addrEqual(a.addr, dst);
   const sa = scope(a.addr), sb = scope(b.addr), sd = scope(dst);
   if (sa != sb) return sa < sb ? sa >= sd : sb < sd;
-  const da = a.flags & IFA_F_DEPRECATED, db = b.flags & IFA_F_DEPRECATED;
+  // An optimistic address counts as deprecated (RFC 4429 3.1).
+  const da = (a.flags & (IFA_F_DEPRECATED | IFA_F_OPTIMISTIC)) != 0, db = (b.flags & (IFA_F_DEPRECATED | IFA_F_OPTIMISTIC)) != 0;
   if (da != db) return !da;
   if ((a.ifindex == oif) != (b.ifindex == oif)) return a.ifindex == oif;
   const ld = label(dst), la = label(a.addr) == ld, lb = label(b.addr) == ld;

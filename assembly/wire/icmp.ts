@@ -39,6 +39,7 @@ export const ICMPV6_MLD2_REPORT: u32 = 143;
 // codes of ICMPV6_DEST_UNREACH
 export const ICMPV6_NOROUTE: u32 = 0;
 export const ICMPV6_ADM_PROHIBITED: u32 = 1;
+export const ICMPV6_BEYOND_SCOPE: u32 = 2;
 export const ICMPV6_ADDR_UNREACH: u32 = 3;
 export const ICMPV6_PORT_UNREACH: u32 = 4;
 // codes of ICMPV6_PARAMPROB

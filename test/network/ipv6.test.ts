@@ -67,7 +67,8 @@ test('comes up: duplicate address detection, multicast reports, router solicitat
   assert.is(dad.length, 2, 'one for each address');
   for (const p of dad) {
     assert.is(p.src, '0:0:0:0:0:0:0:0');
-    assert.is(p.payload.length, 24, 'no link-layer option');
+    assert.is(hex(p.payload.subarray(24, 26)), '0e01', 'a nonce and no link-layer option');
+    assert.is(p.payload.length, 32);
   }
   const announced = out.filter((p) => p.payload[0] === 136);
   assert.is(announced.length, 6, 'three of each address');

@@ -19,9 +19,14 @@ import {
 import { IP_OFFMASK, IPPROTO_ICMP, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
 import { Flow, flowRoute, ipOutput } from "../flow";
 import { FragQueue } from "../reassemble";
+import { redirectLearn } from "../redirect";
 
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
 const ADDR: usize = memory.data(16, 8);
+const DST: usize = memory.data(16, 8);
+const GATEWAY: usize = memory.data(16, 8);
+/** Highest code of a destination unreachable (Linux NR_ICMP_UNREACH). */
+const MAX_UNREACH: u32 = 15;
 /** Smallest path MTU believed (Linux min_pmtu; a smaller report would be an attack). */
 const MIN_PMTU: u32 = 552;
 /** RFC 1812 4.3.2.3: quote as much as fits 576 bytes. */
@@ -78,6 +83,13 @@ export function icmpAllow(dst: usize, interval: u32): bool {
   return true;
 }
 
+/** Highest type known (address mask reply). */
+const MAX_TYPE: u32 = 18;
+/** RFC 1122 3.2.2: the error messages, query messages are the rest. */
+function isError(type: u32): bool {
+  return type == ICMP_DEST_UNREACH || type == ICMP_SOURCE_QUENCH || type == ICMP_REDIRECT || type == ICMP_TIME_EXCEEDED || type == ICMP_PARAMETERPROB;
+}
+
 /**
  * Send an error about a received packet (skb.net at its IP header; not consumed) back to its source. `info`: the second word.
  * Nothing is sent about what RFC 1122 3.2.2 forbids, nor over the rate limit.
@@ -94,7 +106,7 @@ export function icmpSend(skb: Skb, type: u32, code: u32, info: u32): void {
   if (h.proto == IPPROTO_ICMP) {
     if (avail < hlen + 1) return;
     const t = <u32>load<u8>(skb.net + hlen);
-    if (t != ICMP_ECHO && t != ICMP_ECHOREPLY && t != ICMP_TIMESTAMP && t != ICMP_TIMESTAMPREPLY) return;
+    if (isError(t) || t > MAX_TYPE) return; // RFC 1122 3.2.2; of an unknown type nobody knows (Linux)
   }
   const f = FLOW;
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());
@@ -143,6 +155,12 @@ function icmpInput(skb: Skb): void {
     skbDrop(skb, Drop.ICMP_CSUM);
     return;
   }
+  // Errors come to one host (Linux icmp_rcv).
+  if (isError(IcmpHeader.at(skb.data).type) && (skb.pktType == PktType.BROADCAST || skb.pktType == PktType.MULTICAST)) {
+    mibInc(Mib.IcmpInErrors);
+    skbDrop(skb, Drop.ICMP_MALFORMED);
+    return;
+  }
   switch (IcmpHeader.at(skb.data).type) {
     case ICMP_ECHO:
       mibInc(Mib.IcmpInEchos);
@@ -171,9 +189,11 @@ function icmpInput(skb: Skb): void {
       error(skb);
       return;
     case ICMP_SOURCE_QUENCH: // RFC 6633: ignored
-    case ICMP_REDIRECT: // a host behind one router gains nothing and an attacker on the link much
-      if (IcmpHeader.at(skb.data).type == ICMP_REDIRECT) mibInc(Mib.IcmpInRedirects);
       skbFree(skb);
+      return;
+    case ICMP_REDIRECT:
+      mibInc(Mib.IcmpInRedirects);
+      redirect(skb);
       return;
     default:
       // RFC 1122 3.2.2: unknown types are discarded silently (raw sockets have seen them).
@@ -235,6 +255,25 @@ function timestamp(skb: Skb): void {
   reply(skb, ICMP_TIMESTAMPREPLY);
 }
 
+// RFC 792, RFC 1122 3.2.2.2: networks are treated as hosts.
+function redirect(skb: Skb): void {
+  const ih = IcmpHeader.at(skb.data);
+  const inner = Ipv4Header.at(skb.data + ICMP_HLEN);
+  if (skb.len < ICMP_HLEN + IPV4_HLEN || ih.code > 3 || inner.version != 4) {
+    mibInc(Mib.IcmpInErrors);
+    skbDrop(skb, Drop.ICMP_MALFORMED);
+    return;
+  }
+  addrSetV4(ADDR, inner.src);
+  if (!sysctl(Sysctl.IP_FORWARD) && addrIsLocal(ADDR, 0)) {
+    addrSetV4(ADDR, Ipv4Header.at(skb.net).src);
+    addrSetV4(DST, inner.dst);
+    addrSetV4(GATEWAY, ih.word);
+    redirectLearn(changetype<NetDevice>(skb.dev), ADDR, DST, GATEWAY);
+  }
+  skbFree(skb);
+}
+
 // Errno of an unreachable code (Linux icmp_err_convert).
 function errnoOf(type: u32, code: u32): u32 {
   if (type == ICMP_TIME_EXCEEDED) return Errno.EHOSTUNREACH;
@@ -279,7 +318,7 @@ function error(skb: Skb): void {
     return;
   }
   addrSetV4(ADDR, inner.src);
-  if (!addrIsLocal(ADDR, 0)) {
+  if (!addrIsLocal(ADDR, 0) || (type == ICMP_DEST_UNREACH && code > MAX_UNREACH)) {
     skbDrop(skb, Drop.ICMP_NO_SOCKET);
     return;
   }

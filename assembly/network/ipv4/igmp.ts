@@ -70,6 +70,15 @@ export function igmpLeave(d: NetDevice, group: usize): void {
   groupFree(g);
 }
 
+/** The link came up: say again what we are members of. */
+export function igmpReportAll(d: NetDevice): void {
+  let g = changetype<Group | null>(d.mc4);
+  while (g) {
+    if (addrV4(g.addr) != ALL_HOSTS && !g.changes) change(g);
+    g = groupNext(g);
+  }
+}
+
 // The membership is new: say so ROBUSTNESS times.
 function change(g: Group): void {
   g.changes = ROBUSTNESS;

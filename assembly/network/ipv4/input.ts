@@ -10,7 +10,7 @@ import { LOOPED_GROUP } from "../../link/loopback";
 import { NetDevice } from "../../link/net_device";
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../../wire/icmp";
 import {
-  IP_MF, IP_OFFMASK, IPOPT_END, IPOPT_LSRR, IPOPT_NOP, IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TS, IPV4_HLEN, Ipv4Header,
+  IPPROTO_IGMP, IP_MF, IP_OFFMASK, IPOPT_END, IPOPT_LSRR, IPOPT_NOP, IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TS, IPV4_HLEN, Ipv4Header,
 } from "../../wire/ipv4";
 import { reassemble } from "../reassemble";
 import { ipv4Forward } from "./forward";
@@ -47,9 +47,11 @@ export function ipv4Input(skb: Skb): void {
   skb.trans = skb.data + hlen;
   const d = changetype<NetDevice>(skb.dev);
   const src = h.src, dst = h.dst;
-  const broadcast = ifaddrIsBroadcast(d, dst) || (dst == 0 && src == 0);
+  const limited = dst == 0xffffffff || (dst == 0 && src == 0);
+  const broadcast = limited || ifaddrIsBroadcast(d, dst);
   // RFC 1122 3.2.1.3: a source that no host can have.
-  if (v4IsMulticast(src) || src == 0xffffffff || (src == 0 && !broadcast && !v4IsMulticast(dst))
+  if (v4IsMulticast(src) || src == 0xffffffff || (zeroNet(dst) && !limited)
+    || (zeroNet(src) && !limited && !(v4IsMulticast(dst) && (dst >> 8 == 0xe00000 || h.proto == IPPROTO_IGMP)))
     || ((v4IsLoopback(src) || v4IsLoopback(dst)) && !d.isLoopback && skb.looped != LOOPED_GROUP)
     || (src != 0 && !d.isLoopback && ifaddrIsBroadcast(d, src))) {
     drop(skb, Mib.IpInAddrErrors, Drop.IP_INADDRERRORS);
@@ -100,6 +102,9 @@ export function ipv4Input(skb: Skb): void {
   }
   ipv4Forward(skb);
 }
+
+/** "This network", 0/8: only in limited broadcasts, and to groups of the link while a host has no address (RFC 1122 3.2.1.3). */
+@inline function zeroNet(v4: u32): bool { return v4 >> 24 == 0; }
 
 function drop(skb: Skb, mib: Mib, reason: Drop): void {
   mibInc(mib);

@@ -7,9 +7,9 @@ import { Skb, skbDrop } from "../../core/skb";
 import { neighOutput } from "../../link/neighbour";
 import { netDeviceByIndex } from "../../link/net_device";
 import {
-  ICMPV6_ADDR_UNREACH, ICMPV6_ADM_PROHIBITED, ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE, ICMPV6_PKT_TOOBIG, ICMPV6_TIME_EXCEED,
+  ICMPV6_ADDR_UNREACH, ICMPV6_ADM_PROHIBITED, ICMPV6_BEYOND_SCOPE, ICMPV6_DEST_UNREACH, ICMPV6_NOROUTE, ICMPV6_PKT_TOOBIG, ICMPV6_TIME_EXCEED,
 } from "../../wire/icmp";
-import { IPV6_HLEN, Ipv6Header } from "../../wire/ipv6";
+import { IPV6_HLEN, IPV6_MIN_MTU, Ipv6Header } from "../../wire/ipv6";
 import { RouteType, fibLookup } from "../fib";
 import { icmpv6Send } from "./icmpv6";
 import { mtu6 } from "./in6";
@@ -20,6 +20,12 @@ export function ipv6Forward(skb: Skb): void {
     mibInc(Mib.Ip6InHdrErrors);
     icmpv6Send(skb, ICMPV6_TIME_EXCEED, 0, 0);
     skbDrop(skb, Drop.IP_TTL_EXCEEDED);
+    return;
+  }
+  if (v6IsLinkLocal(h.src)) { // RFC 4443 3.1 code 2: beyond the scope of the source
+    mibInc(Mib.Ip6InAddrErrors);
+    icmpv6Send(skb, ICMPV6_DEST_UNREACH, ICMPV6_BEYOND_SCOPE, 0);
+    skbDrop(skb, Drop.IP_INADDRERRORS);
     return;
   }
   if (v6IsLinkLocal(h.dst) || v6IsLoopback(h.dst)) {
@@ -37,7 +43,7 @@ export function ipv6Forward(skb: Skb): void {
     return;
   }
   const d = netDeviceByIndex(r.ifindex)!;
-  let mtu = mtu6(d);
+  let mtu = max<u32>(mtu6(d), IPV6_MIN_MTU);
   if (r.mtu && r.mtu < mtu) mtu = r.mtu;
   if (wireLen(skb) > mtu) {
     mibInc(Mib.Ip6InTooBigErrors);

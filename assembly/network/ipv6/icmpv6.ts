@@ -10,7 +10,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { addrIsLocal } from "../../link/ifaddr";
 import { NetDevice } from "../../link/net_device";
 import {
-  ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST, ICMPV6_MLD2_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLD_QUERY, ICMPV6_MLD_REPORT,
+  ICMPV6_ADDR_UNREACH, ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST, ICMPV6_MLD2_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLD_QUERY, ICMPV6_MLD_REPORT,
   ICMPV6_NA, ICMPV6_NS, ICMPV6_PARAMPROB, ICMPV6_PKT_TOOBIG, ICMPV6_PORT_UNREACH, ICMPV6_RA, ICMPV6_REDIRECT, ICMPV6_RS, ICMPV6_TIME_EXCEED,
   ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTION, ICMP_HLEN, IcmpHeader,
 } from "../../wire/icmp";
@@ -76,7 +76,6 @@ export function icmpv6Send(skb: Skb, type: u32, code: u32, info: u32): void {
   if (group && type != ICMPV6_PKT_TOOBIG && !(type == ICMPV6_PARAMPROB && code == ICMPV6_UNK_OPTION)) return;
   if (addrIsZero(h.src) || v6IsMulticast(h.src)) return;
   const up = upper(h.ptr, avail);
-  if (up < 0 && type != ICMPV6_PARAMPROB && type != ICMPV6_TIME_EXCEED) return;
   if (up >= 0 && (<u32>up & 255) == NEXTHDR_ICMP) {
     const at = <u32>up >> 8;
     if (at >= avail) return;
@@ -144,12 +143,14 @@ function icmpv6Input(skb: Skb): void {
       mldInput(skb);
       return;
     default:
-      skbDrop(skb, Drop.ICMP_UNKNOWN_TYPE); // RFC 4443 2.4 (b): informational ones silently
+      // RFC 4443 2.4 (a), (b): unknown errors go to the transport, informational messages nowhere.
+      if (IcmpHeader.at(skb.data).type < 128) error(skb);
+      else skbDrop(skb, Drop.ICMP_UNKNOWN_TYPE);
   }
 }
 
 function echo(skb: Skb, h: Ipv6Header): void {
-  if (sysctl(Sysctl.ICMP_ECHO_IGNORE_ALL)) {
+  if (sysctl(Sysctl.ICMP_ECHO_IGNORE_ALL) || addrIsZero(h.src)) {
     skbDrop(skb, Drop.ICMP_ECHO_IGNORED);
     return;
   }
@@ -180,11 +181,13 @@ function errnoOf(type: u32, code: u32): u32 {
   if (type == ICMPV6_PKT_TOOBIG) return Errno.EMSGSIZE;
   if (type == ICMPV6_PARAMPROB) return Errno.EPROTO;
   if (type == ICMPV6_TIME_EXCEED) return Errno.EHOSTUNREACH;
+  if (type != ICMPV6_DEST_UNREACH) return Errno.EPROTO;
   switch (code) {
     case 0: return Errno.ENETUNREACH;
     case 1: case 5: case 6: return Errno.EACCES;
     case ICMPV6_PORT_UNREACH: return Errno.ECONNREFUSED;
-    default: return Errno.EHOSTUNREACH;
+    case 2: case ICMPV6_ADDR_UNREACH: return Errno.EHOSTUNREACH;
+    default: return Errno.EPROTO;
   }
 }
 

@@ -1,5 +1,5 @@
 // IPv6 input (RFC 8200): header checks, extension headers in order, local delivery or forwarding, reassembly.
-import { addrCopy, addrIsZero, v6IsLinkLocal, v6IsLoopback, v6IsMulticast } from "../../lib/addr";
+import { addrCopy, addrIsZero, v6IsLoopback, v6IsMulticast } from "../../lib/addr";
 import { be16, be32 } from "../../lib/bytes";
 import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
@@ -94,10 +94,6 @@ export function ipv6Input(skb: Skb): void {
     if (options(skb) < 0) return;
     skb.data = skb.net;
     skb.len = total;
-  }
-  if (v6IsLinkLocal(h.src)) {
-    drop(skb, Mib.Ip6InAddrErrors, Drop.IP_INADDRERRORS);
-    return;
   }
   ipv6Forward(skb);
 }

@@ -6,6 +6,7 @@ import { neighRegister6 } from "../../link/neighbour";
 import { loopbackDevice } from "../../link/net_device";
 import { ETH_P_IPV6 } from "../../wire/ethernet";
 import { ICMPV6_ADDR_UNREACH, ICMPV6_DEST_UNREACH } from "../../wire/icmp";
+import { fibBump } from "../fib";
 import { icmpv6Init, icmpv6Send } from "./icmpv6";
 import { in6Init } from "./in6";
 import { ipv6Input } from "./input";
@@ -14,7 +15,7 @@ import { ndSolicit } from "./nd";
 export function ipv6Init(): void {
   in6Init();
   ptypeRegister(ETH_P_IPV6, ipv6Input.index);
-  neighRegister6(ndSolicit.index, unreachable.index);
+  neighRegister6(ndSolicit.index, unreachable.index, fibBump.index);
   icmpv6Init();
 }
 

@@ -11,7 +11,7 @@ import { Ipv6Header, NEXTHDR_ICMP } from "../../wire/ipv6";
 import { FLOW_NO_MC_LOOP, Flow, flowRoute, ipOutput } from "../flow";
 import { Group, groupFind, groupFree, groupHold, groupNext } from "../group";
 import { ifaddrFirst, ifaddrNext } from "../../link/ifaddr";
-import { in6Of } from "./in6";
+import { SEEN_MLD_ALERT, in6Of } from "./in6";
 import { icmpv6Seal } from "./icmpv6";
 
 const MODE_IS_EXCLUDE: u32 = 2;
@@ -42,6 +42,18 @@ export function mldJoin(d: NetDevice, group: usize): bool {
     timer(changetype<usize>(g));
   }
   return true;
+}
+
+/** Tell the link again what we listen to: it came up, or there is a link-local address to say it from now. */
+export function mldReportAll(d: NetDevice): void {
+  let g = changetype<Group | null>(d.mc6);
+  while (g) {
+    if (!silent(d, g.addr) && !g.changes) {
+      g.changes = ROBUSTNESS;
+      timer(changetype<usize>(g));
+    }
+    g = groupNext(g);
+  }
 }
 
 export function mldLeave(d: NetDevice, group: usize): void {
@@ -136,6 +148,10 @@ export function mldInput(skb: Skb): void {
   const group = p + 8;
   const type = <u32>load<u8>(p);
   if (type == ICMPV6_MLD_QUERY) {
+    if (skb.len > 24 && !(skb.cb5 & SEEN_MLD_ALERT)) { // RFC 3810 6.2: without router alert
+      skbDrop(skb, Drop.MLD_MALFORMED);
+      return;
+    }
     query(skb, d, group);
     return;
   }

@@ -1,37 +1,35 @@
-// Neighbour Discovery (RFC 4861): solicitations and advertisements, redirects; duplicate address detection
-// (RFC 4862 5.4, optimistic as RFC 4429). Router discovery is in slaac.ts.
+// Neighbour Discovery (RFC 4861): solicitations and advertisements, redirects. Duplicate address detection is in
+// dad.ts, router discovery in slaac.ts.
 //
 //   NS, NA: ICMPv6 header(4)  flags/reserved(4)  target(16)  options {type, length/8, ...}
-import { addrCopy, addrIsZero, v6IsLinkLocal, v6IsMulticast } from "../../lib/addr";
+import { addrCopy, addrEqual, addrIsZero, v6IsLinkLocal, v6IsMulticast } from "../../lib/addr";
 import { bytesEqual } from "../../lib/bytes";
-import { randBelow } from "../../lib/drbg";
 import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
-import { NotifyEvent, notify } from "../../core/proto";
 import { Skb, skbAlloc, skbDrop, skbFree } from "../../core/skb";
-import { MS, SEC } from "../../core/time";
+import { Sysctl, sysctl } from "../../core/sysctl";
 import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Ifaddr, ifaddrFind, ifaddrFirst, ifaddrNext } from "../../link/ifaddr";
-import { Neighbour, Nud, neighFind, neighGet, neighUpdate } from "../../link/neighbour";
+import { Neighbour, Nud, neighFind, neighGet, neighOutput, neighUpdate } from "../../link/neighbour";
 import { NetDevice } from "../../link/net_device";
-import { macCopy, macIsMulticast } from "../../wire/ethernet";
+import { ETH_P_IPV6, macCopy, macEqual, macIsMulticast } from "../../wire/ethernet";
 import { ICMPV6_NA, ICMPV6_NS, ICMPV6_RA, ICMPV6_REDIRECT, ICMPV6_RS } from "../../wire/icmp";
-import { Ipv6Header, NEXTHDR_ICMP } from "../../wire/ipv6";
+import { IPV6_HLEN, Ipv6Header, NEXTHDR_ICMP } from "../../wire/ipv6";
 import { FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, flowRoute, ipOutput } from "../flow";
-import { fibBump, fibDel, fibFind } from "../fib";
-import { in6Of } from "./in6";
+import { fibDel, fibFind } from "../fib";
+import { redirectLearn } from "../redirect";
+import { dadCollision, dadFailed } from "./dad";
+import { SEEN_FRAGMENT } from "./in6";
 import { icmpv6Seal } from "./icmpv6";
-import { raInput, slaacLinkLocalReady } from "./slaac";
+import { raInput } from "./slaac";
 
 export const OPT_SOURCE_LLADDR: u32 = 1;
 export const OPT_TARGET_LLADDR: u32 = 2;
+/** Bytes of a solicitation without options. */
+const NS_LEN: u32 = 24;
 const NA_ROUTER: u32 = 0x80;
 const NA_SOLICITED: u32 = 0x40;
-const NA_OVERRIDE: u32 = 0x20;
-/** RFC 4861 10. */
-const MAX_NEIGHBOR_ADVERTISEMENT: u32 = 3;
-/** Values of Ifaddr.dadCount from here on count announcements of a verified address. */
-const ANNOUNCE: u32 = 0x100;
-const ALL_NODES: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+export const NA_OVERRIDE: u32 = 0x20;
+export const ALL_NODES: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 const SOLICITED_NODE: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, 0, 0, 0]);
 const GROUP: usize = memory.data(16, 8);
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
@@ -69,8 +67,8 @@ export function ndSend(skb: Skb, d: NetDevice, src: usize, dst: usize): void {
   ipOutput(skb, f);
 }
 
-// A solicitation or advertisement; `lladdr` = option type or 0.
-function message(type: u32, flags: u32, target: usize, d: NetDevice, lladdr: u32): Skb | null {
+/** A solicitation or advertisement; `lladdr` = type of the option with our address, 0 for none. Null without a buffer. */
+export function ndMessage(type: u32, flags: u32, target: usize, d: NetDevice, lladdr: u32): Skb | null {
   const n: u32 = lladdr ? 32 : 24;
   const skb = skbAlloc(n);
   if (!skb) return null;
@@ -107,60 +105,27 @@ export function ndSolicit(n: Neighbour, unicast: u32): void {
   if (!own) return;
   const optimistic = (own.flags & IFA_F_OPTIMISTIC) != 0;
   // RFC 4429 3.2: ask without the source option, so that nobody's cache is changed before the address is ours.
-  const skb = message(ICMPV6_NS, 0, n.addr, d, optimistic ? 0 : OPT_SOURCE_LLADDR);
+  const skb = ndMessage(ICMPV6_NS, 0, n.addr, d, optimistic ? 0 : OPT_SOURCE_LLADDR);
   if (skb) ndSend(skb, d, own.addr, unicast ? n.addr : solicitedNode(n.addr));
+  if (optimistic && !unicast) askDirectly(d, own.addr, n.addr);
 }
 
-/** Start duplicate address detection of a tentative address (RFC 4862 5.4); at once valid when it is off. */
-export function ndDadStart(d: NetDevice, a: Ifaddr): void {
-  a.dadTimer.init(dadTimer.index, changetype<usize>(a));
-  a.dadCount = 0;
-  if (!(a.flags & IFA_F_TENTATIVE)) {
-    dadDone(d, a);
-    return;
-  }
-  a.dadTimer.armIn(<u64>randBelow(100) * MS);
-}
-
-function dadTimer(arg: usize): void {
-  const a = changetype<Ifaddr>(arg);
-  const d = a.device;
-  if (!d.up) return;
-  if (a.dadCount >= ANNOUNCE) {
-    announce(d, a);
-    return;
-  }
-  if (a.dadCount < <u32>in6Of(d).dadTransmits) {
-    a.dadCount++;
-    const skb = message(ICMPV6_NS, 0, a.addr, d, 0);
-    if (skb) ndSend(skb, d, 0, solicitedNode(a.addr));
-    a.dadTimer.armIn(SEC);
-    return;
-  }
-  a.flags &= ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC);
-  notify(NotifyEvent.ADDR_NEW, arg);
-  dadDone(d, a);
-}
-
-// RFC 4861 7.2.6, RFC 9131: whoever knew the address at another station learns at once.
-function announce(d: NetDevice, a: Ifaddr): void {
-  const na = message(ICMPV6_NA, NA_OVERRIDE, a.addr, d, OPT_TARGET_LLADDR);
-  if (na) ndSend(na, d, a.addr, ALL_NODES);
-  if (++a.dadCount < ANNOUNCE + MAX_NEIGHBOR_ADVERTISEMENT) a.dadTimer.armIn(SEC);
-}
-
-function dadDone(d: NetDevice, a: Ifaddr): void {
-  fibBump();
-  a.dadCount = ANNOUNCE;
-  if (!d.isLoopback) announce(d, a);
-  if (v6IsLinkLocal(a.addr)) slaacLinkLocalReady(d);
-}
-
-function dadFailed(a: Ifaddr): void {
-  a.flags = (a.flags & ~(IFA_F_TENTATIVE | IFA_F_OPTIMISTIC)) | IFA_F_DADFAILED;
-  a.dadTimer.cancel();
-  fibBump();
-  notify(NotifyEvent.ADDR_NEW, changetype<usize>(a));
+// Linux does not answer a solicitation to the group that has no source option from somebody it does not know; to one for its own address
+// it answers after resolving the asker. So an optimistic node asks once more in that form, in a frame for the target's group.
+function askDirectly(d: NetDevice, own: usize, target: usize): void {
+  const skb = ndMessage(ICMPV6_NS, 0, target, d, 0);
+  if (!skb) return;
+  skb.trans = skb.data;
+  icmpv6Seal(skb, own, target);
+  const h = Ipv6Header.at(skb.push(IPV6_HLEN));
+  h.init(0, 0, NS_LEN, NEXTHDR_ICMP, 255);
+  addrCopy(h.src, own);
+  addrCopy(h.dst, target);
+  skb.net = h.ptr;
+  skb.protocol = <u16>ETH_P_IPV6;
+  mibInc(Mib.Icmp6OutMsgs);
+  mibInc(Mib.Ip6OutRequests);
+  neighOutput(d, solicitedNode(target), skb);
 }
 
 /** The option of `type` in `n` bytes at `p`, 0 when absent, -1 when the options are malformed (RFC 4861 4.6: zero length, overrun). */
@@ -185,6 +150,10 @@ export function ndInput(skb: Skb): void {
     return;
   }
   const p = skb.data;
+  if (skb.cb5 & SEEN_FRAGMENT) { // RFC 6980 5
+    skbDrop(skb, Drop.IPV6_NDISC_FRAG);
+    return;
+  }
   if (load<u8>(p, 1)) {
     skbDrop(skb, Drop.IPV6_NDISC_BAD_CODE);
     return;
@@ -202,7 +171,8 @@ export function ndInput(skb: Skb): void {
       break;
     case ICMPV6_RS: // for routers
       break;
-    case ICMPV6_REDIRECT: // not followed: see docs (an attacker on the link gains, a host behind one router does not)
+    case ICMPV6_REDIRECT:
+      reason = redirect(skb, h);
       break;
   }
   if (reason >= 0) skbDrop(skb, reason);
@@ -215,6 +185,9 @@ function lladdr(opt: i32): usize {
   const mac = <usize>opt + 2;
   return macIsMulticast(mac) ? 0 : mac;
 }
+
+/** NA_ROUTER for the advertisements of a stack that forwards (RFC 4861 4.4). */
+export function routerFlag(): u32 { return sysctl(Sysctl.IP6_FORWARD) ? NA_ROUTER : 0; }
 
 function isSolicitedNode(a: usize): bool { return bytesEqual(a, SOLICITED_NODE, 13); }
 
@@ -230,26 +203,20 @@ function solicitation(skb: Skb, h: Ipv6Header): i32 {
   if (dad && (!isSolicitedNode(h.dst) || opt)) return Drop.IPV6_NDISC_MALFORMED;
   const a = ifaddrFind(target, d.ifindex);
   if (!a || a.flags & IFA_F_DADFAILED) return Drop.OTHERHOST;
-  if (a.flags & IFA_F_TENTATIVE && !(a.flags & IFA_F_OPTIMISTIC && !dad)) {
-    if (dad) dadFailed(a); // RFC 4862 5.4.3: somebody else tries the same address
-    return dad ? Drop.IPV6_NDISC_DAD : Drop.OTHERHOST;
-  }
   if (dad) {
-    if (a.flags & IFA_F_OPTIMISTIC) {
-      dadFailed(a);
-      return Drop.IPV6_NDISC_DAD;
-    }
-    const na = message(ICMPV6_NA, NA_OVERRIDE, target, d, OPT_TARGET_LLADDR);
+    if (a.flags & IFA_F_TENTATIVE) return dadCollision(d, a, skb) ? Drop.IPV6_NDISC_DAD : -1;
+    const na = ndMessage(ICMPV6_NA, NA_OVERRIDE | routerFlag(), target, d, OPT_TARGET_LLADDR);
     if (na) ndSend(na, d, target, ALL_NODES);
     return -1;
   }
+  if (a.tentative) return Drop.OTHERHOST;
   const mac = lladdr(opt);
   if (mac) {
     const n = neighGet(d, h.src);
     if (n) neighUpdate(n, mac, Nud.STALE, true);
   }
   const overriding = a.flags & IFA_F_OPTIMISTIC ? 0 : NA_OVERRIDE;
-  const na = message(ICMPV6_NA, NA_SOLICITED | overriding, target, d, OPT_TARGET_LLADDR);
+  const na = ndMessage(ICMPV6_NA, NA_SOLICITED | overriding | routerFlag(), target, d, OPT_TARGET_LLADDR);
   if (na) ndSend(na, d, target, h.src);
   return -1;
 }
@@ -271,19 +238,43 @@ function advertisement(skb: Skb, h: Ipv6Header): i32 {
     return Drop.IPV6_NDISC_DAD;
   }
   const n = neighFind(d, target);
-  if (!n || n.state == Nud.NONE) return -1; // 7.2.5: no entry, nothing to do
+  if (!n || n.state == <u8>Nud.NONE || (n.state == <u8>Nud.FAILED && !n.isRouter)) return -1; // 7.2.5: no entry, nothing to do
   const wasRouter = n.isRouter;
-  const mac = lladdr(opt);
-  if (mac) neighUpdate(n, mac, flags & NA_SOLICITED ? Nud.REACHABLE : Nud.STALE, n.state == Nud.INCOMPLETE || (flags & NA_OVERRIDE) != 0);
-  else if (n.valid && flags & NA_SOLICITED) neighUpdate(n, n.mac, Nud.REACHABLE, false);
-  else return -1;
+  let mac = lladdr(opt);
+  if (!mac) {
+    if (!n.valid) return -1;
+    mac = n.mac;
+  }
+  const replace = !n.valid || (flags & NA_OVERRIDE) != 0;
+  const other = n.valid && !macEqual(n.mac, mac);
+  neighUpdate(n, mac, flags & NA_SOLICITED ? Nud.REACHABLE : Nud.STALE, replace);
+  if (other && !replace) return -1;
   n.isRouter = flags & NA_ROUTER ? 1 : 0;
   if (wasRouter && !n.isRouter) { // 7.2.5: no longer a router: its default routes go
     const any = GROUP;
     store<u64>(any, 0);
     store<u64>(any, 0, 8);
     const r = fibFind(any, 0, target, d.ifindex, u32.MAX_VALUE, false);
-    if (r) fibDel(r);
+    if (r && r.fromRa) fibDel(r);
   }
+  return -1;
+}
+
+// RFC 4861 8.1, 8.3: header(4) reserved(4) target(16) destination(16) options. A drop reason, or -1.
+function redirect(skb: Skb, h: Ipv6Header): i32 {
+  const d = changetype<NetDevice>(skb.dev);
+  const p = skb.data;
+  const target = p + 8, dst = p + 24;
+  if (skb.len < 40 || !v6IsLinkLocal(h.src) || v6IsMulticast(dst)) return Drop.IPV6_NDISC_MALFORMED;
+  const direct = addrEqual(target, dst);
+  if (!direct && !v6IsLinkLocal(target)) return Drop.IPV6_NDISC_MALFORMED;
+  const opt = ndOption(p + 40, skb.len - 40, OPT_TARGET_LLADDR);
+  if (opt < 0) return Drop.IPV6_NDISC_BAD_OPTIONS;
+  if (sysctl(Sysctl.IP6_FORWARD) || !redirectLearn(d, h.src, dst, target)) return -1;
+  const mac = lladdr(opt);
+  const n = mac ? neighGet(d, target) : neighFind(d, target);
+  if (!n) return -1;
+  if (!direct) n.isRouter = 1;
+  if (mac) neighUpdate(n, mac, Nud.STALE, true);
   return -1;
 }

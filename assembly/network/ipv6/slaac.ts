@@ -12,7 +12,7 @@ import { NetDevice } from "../../link/net_device";
 import { macCopy, macIsMulticast } from "../../wire/ethernet";
 import { ICMPV6_RS } from "../../wire/icmp";
 import { IPV6_MIN_MTU, Ipv6Header } from "../../wire/ipv6";
-import { RTPROT_KERNEL, RTPROT_RA, RouteType, fibAdd, fibBump, fibDel, fibFind, fibSetExpiry } from "../fib";
+import { RTPROT_KERNEL, RTPROT_RA, RouteType, fibAdd, fibAt, fibBump, fibCapacity, fibDel, fibFind, fibSetExpiry } from "../fib";
 import { addressAdd, addressSetLifetimes } from "../address";
 import { in6Of } from "./in6";
 import { OPT_SOURCE_LLADDR, ndOption, ndSend } from "./nd";
@@ -28,8 +28,12 @@ const RTR_SOLICITATION_INTERVAL: u64 = 4 * SEC;
 /** Metric of routes from advertisements (Linux IP6_RT_PRIO_USER / ADDRCONF). */
 const METRIC_DEFAULT: u32 = 1024;
 const METRIC_PREFIX: u32 = 256;
-/** Routers and prefixes of one link we take at most (a flood of advertisements must not fill the tables). */
+/** Addresses of one link, and routes from advertisements of all, we take at most: a flood must not fill the tables. */
 const MAX_ADDRESSES: u32 = 16;
+const MAX_ROUTES: u32 = 32;
+/** RFC 4861 6.2.1: a reachable time above an hour is not believed; Linux bounds the interval likewise. */
+const MAX_REACHABLE_MS: u32 = 3600000;
+const MAX_RETRANS_MS: u32 = 60000;
 const ALL_ROUTERS: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
 const ANY: usize = memory.data(16, 8);
 const ADDR: usize = memory.data(16, 8);
@@ -86,15 +90,21 @@ export function raInput(skb: Skb, h: Ipv6Header): i32 {
   if (lladdr < 0) return Drop.IPV6_NDISC_BAD_OPTIONS;
   const i = in6Of(d);
   if (!i.acceptRa || sysctl(Sysctl.IP6_FORWARD) || d.isLoopback) return -1;
-  i.rsTimer.cancel();
-  i.rsCount = <u8>MAX_RTR_SOLICITATIONS;
+  if (ifaddrFind(h.src, d.ifindex)) return -1; // our own, sent back
+  if (be16(p + 6)) { // RFC 4861 6.3.7: a router has answered
+    i.rsTimer.cancel();
+    i.rsCount = <u8>MAX_RTR_SOLICITATIONS;
+  }
+  const reachable = be32(p + 8), retrans = be32(p + 12);
+  if (reachable && reachable <= MAX_REACHABLE_MS) d.ndReachable = reachable;
+  if (retrans && retrans <= MAX_RETRANS_MS) d.ndRetrans = max<u32>(retrans, 10);
   if (load<u8>(p, 4)) i.hopLimit = load<u8>(p, 4);
   defaultRouter(d, h.src, be16(p + 6), (load<u8>(p, 5) >> 3) & 3);
   if (lladdr > 0 && load<u8>(lladdr, 1) == 1 && !macIsMulticast(<usize>lladdr + 2)) {
     const nb = neighGet(d, h.src);
     if (nb) {
-      neighUpdate(nb, <usize>lladdr + 2, Nud.STALE, true);
       nb.isRouter = 1;
+      neighUpdate(nb, <usize>lladdr + 2, Nud.STALE, true);
     }
   } else {
     const nb = neighFind(d, h.src);
@@ -118,16 +128,34 @@ export function raInput(skb: Skb, h: Ipv6Header): i32 {
   return -1;
 }
 
+// Routes from advertisements in the table.
+function learnt(): u32 {
+  let n: u32 = 0;
+  for (let i: u32 = 0; i < fibCapacity(); i++) {
+    const r = fibAt(i);
+    if (r && r.fromRa) n++;
+  }
+  return n;
+}
+
 function defaultRouter(d: NetDevice, router: usize, life: u32, preference: u32): void {
   let r = fibFind(ANY, 0, router, d.ifindex, u32.MAX_VALUE, true);
-  if (r && r.protocol != RTPROT_RA) return; // configured by hand
+  if (r && !r.fromRa) return; // configured by hand
   if (!life) {
     if (r) fibDel(r);
     return;
   }
   // RFC 4191 2.1: high 01, medium 00, low 11.
   const metric = METRIC_DEFAULT + (preference == 3 ? 1 : preference == 1 ? -1 : 0);
-  if (!r) r = fibAdd(ANY, 0, router, d.ifindex, metric, RouteType.UNICAST, RTPROT_RA, 0, 0);
+  if (r && r.metric != metric) {
+    fibDel(r);
+    r = null;
+  }
+  if (!r) {
+    if (learnt() >= MAX_ROUTES) return;
+    r = fibAdd(ANY, 0, router, d.ifindex, metric, RouteType.UNICAST, RTPROT_RA, 0, 0);
+    if (r) r.fromRa = 1;
+  }
   if (r) fibSetExpiry(r, now() + <u64>life * SEC);
 }
 
@@ -141,10 +169,14 @@ function prefix(d: NetDevice, o: usize): void {
   if (plen > 128 || v6IsMulticast(p) || v6IsLinkLocal(p) || addrIsZero(p)) return;
   if (flags & PREFIX_ONLINK) {
     let r = fibFind(p, plen, 0, d.ifindex, METRIC_PREFIX, true);
-    if (valid) {
-      if (!r) r = fibAdd(p, plen, 0, d.ifindex, METRIC_PREFIX, RouteType.UNICAST, RTPROT_KERNEL, 0, 0);
-      if (r && r.protocol == RTPROT_KERNEL) fibSetExpiry(r, lifetime(valid));
-    } else if (r) fibDel(r);
+    if (!r && valid && learnt() < MAX_ROUTES) {
+      r = fibAdd(p, plen, 0, d.ifindex, METRIC_PREFIX, RouteType.UNICAST, RTPROT_KERNEL, 0, 0);
+      if (r) r.fromRa = 1;
+    }
+    if (r && r.fromRa) { // the route of an address given by hand is not the router's to end
+      if (valid) fibSetExpiry(r, lifetime(valid));
+      else fibDel(r);
+    }
   }
   // RFC 4862 5.5.3
   if (!(flags & PREFIX_AUTO) || plen != 64 || preferred > valid || !in6Of(d).autoconf) return;
@@ -154,7 +186,7 @@ function prefix(d: NetDevice, o: usize): void {
   const a = ifaddrFind(ADDR, d.ifindex);
   if (a) {
     // (e): a valid lifetime is never cut below two hours by an unauthenticated advertisement.
-    if (a.validUntil == u64.MAX_VALUE && a.preferredUntil == u64.MAX_VALUE && a.flags & 0x80) return;
+    if (!a.auto) return;
     const left = a.validUntil == u64.MAX_VALUE ? a.validUntil : a.validUntil > now() ? a.validUntil - now() : 0;
     const twoHours = 7200 * SEC;
     let until = lifetime(valid);
