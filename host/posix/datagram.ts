@@ -2,7 +2,8 @@
 //
 // The program's end is one half of a unix SEQPACKET pair (a DGRAM pair would not tell that the program has closed its
 // end). Datagrams received are put into the pair, so that poll and plain read and recv are native; their addresses and
-// ancillary data wait here, in the same order, for the calls that ask for them.
+// ancillary data wait here, in the same order, for the calls that ask for them. A program that waits in such calls gets
+// its datagrams from the core instead (see `direct`).
 // Differences that remain: a pending error (ECONNREFUSED) is told by the next notified call; it wakes poll as readable, and
 // a native recv returns 0 instead of failing. A native send to an unconnected socket is dropped instead of failing with
 // EDESTADDRREQ.
@@ -22,6 +23,10 @@ const RESYNC = 64;
 /** As UIO_MAXIOV: most messages of one sendmmsg or recvmmsg. */
 const MMSG_MAX = 1024;
 const NONE = new Uint8Array(0);
+/** How long a datagram waits for the notified call of a program that has been waiting in such calls, ns. */
+const GRACE_NS = 200e3;
+/** See DatagramSocket.trial: it doubles with every trial that fails. */
+const TRIAL = 64, TRIAL_MAX = 65536;
 
 interface Queued {
   address: Uint8Array;
@@ -42,6 +47,17 @@ export class DatagramSocket extends PosixSocket {
   private writable = true;
   /** An error to be told by the next notified call, errno. */
   private error = 0;
+  /**
+   * The program waits in notified calls: datagrams stay in the core, from where such a call takes them at a third of the
+   * price. One that is not called for within GRACE_NS shows that the program polls, or reads natively: then as before.
+   */
+  private direct = false;
+  /** Blocking notified calls in a row that took something, and how many of them make a new trial of `direct`. */
+  private streak = 0;
+  private trial = TRIAL;
+  private graceTimer = -1;
+  /** Notified calls took something since the timer was set. */
+  private taken = false;
   /** Taken from the core when the pair had no room. */
   private kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
 
@@ -124,6 +140,10 @@ export class DatagramSocket extends PosixSocket {
       if (!this.push(this.kept.datagram)) return;
       this.kept = undefined;
     }
+    if (this.direct) {
+      this.awaitCall();
+      return;
+    }
     for (let i = 0; i < BURST && this.writable; i++) {
       const n = core.sys_recvmsg(this.handle, this.sup.messages.receiveRecord(), MSG_DONTWAIT);
       if (n === -EAGAIN) return;
@@ -135,6 +155,28 @@ export class DatagramSocket extends PosixSocket {
       if (!this.push(datagram)) this.kept = { bytes: this.sup.mem.u8.slice(DATA, DATA + n), datagram };
     }
     if (this.writable) this.sup.again(this);
+  }
+  private goDirect(): void {
+    this.direct = true;
+    this.streak = 0;
+    this.awaitCall();
+  }
+  /** Leave what the core has to a notified call that comes soon. */
+  private awaitCall(): void {
+    const { core, loop } = this.sup;
+    if (this.graceTimer >= 0 || !(core.sys_poll(this.handle) & Poll.IN)) return;
+    this.taken = false;
+    this.graceTimer = loop.setTimer(loop.now() + GRACE_NS, () => {
+      this.graceTimer = -1;
+      if (this.closed) return;
+      if (!this.taken) {
+        this.direct = false;
+        this.trial = Math.min(2 * this.trial, TRIAL_MAX);
+      }
+      loop.stamp();
+      this.pumpIn();
+      loop.requestPoll();
+    });
   }
   /** Put the datagram at DATA into the pair; false when there is no room. */
   private push(d: Datagram): boolean {
@@ -151,6 +193,7 @@ export class DatagramSocket extends PosixSocket {
   }
   /** Forget the addresses of datagrams that were read natively: what the pair still holds are the last ones. */
   private resync(): void {
+    if (!this.queue.length) return;
     const held = this.sup.native.posixQueued(this.fd, SIOCOUTQ);
     while (this.queue.length && this.cost > held) this.dequeue();
   }
@@ -174,6 +217,7 @@ export class DatagramSocket extends PosixSocket {
       if (n >= 0) {
         const q = this.queue[0];
         if (!(flags & MSG_PEEK)) this.dequeue();
+        this.took();
         return { length: n, address: q.address, control: q.control, flags: q.flags };
       }
       if (n !== -EAGAIN) return n;
@@ -185,7 +229,15 @@ export class DatagramSocket extends PosixSocket {
       return datagram;
     }
     const n = core.sys_recvmsg(this.handle, messages.receiveRecord(), (flags & MSG_PEEK) | MSG_DONTWAIT);
-    return n < 0 ? n : messages.received(n);
+    if (n < 0) return n;
+    const datagram = messages.received(n);
+    this.took();
+    return datagram;
+  }
+  /** A notified call has taken a datagram. */
+  private took(): void {
+    this.taken = true;
+    this.sup.more = this.direct && (this.queue.length > 0 || (this.sup.core.sys_poll(this.handle) & Poll.IN) !== 0);
   }
   receive(call: Call): void {
     const { numbers } = this.sup;
@@ -195,10 +247,21 @@ export class DatagramSocket extends PosixSocket {
       this.receiveMany(call, flags, nonblock);
       return;
     }
-    const attempt = (): boolean => this.tryReceive(call, flags);
-    if (attempt()) return;
-    if (nonblock) call.answer(-EAGAIN);
-    else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || attempt());
+    if (this.tryReceive(call, flags)) {
+      this.streak = nonblock ? 0 : this.streak + 1;
+      if (this.streak >= this.trial) this.goDirect();
+      return;
+    }
+    if (nonblock) {
+      call.answer(-EAGAIN);
+      return;
+    }
+    this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => {
+      if (!call.valid()) return true;
+      if (!this.tryReceive(call, flags)) return false;
+      this.goDirect();
+      return true;
+    });
   }
   private deliver(call: Call, address: number, d: Datagram, flags: number): number {
     const { messages, native, mem } = this.sup;
@@ -207,6 +270,7 @@ export class DatagramSocket extends PosixSocket {
     return messages.toHeader(call, scatter, address, d, flags);
   }
   private tryReceive(call: Call, flags: number): boolean {
+    const { mem } = this.sup;
     const d = this.take(call, flags);
     if (typeof d === 'number') {
       if (d === -EAGAIN) return false;
@@ -215,7 +279,7 @@ export class DatagramSocket extends PosixSocket {
     }
     const result = this.deliver(call, call.nr === this.sup.numbers.recvmsg ? call.long(1) : 0, d, flags);
     // Interrupted: nothing arrived there, so the datagram stays to be received.
-    if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.push(d);
+    if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) && !this.push(d)) this.kept ??= { bytes: mem.u8.slice(DATA, DATA + d.length), datagram: d };
     return true;
   }
   /** recvmmsg: all that were asked for, unless it may not wait or waits for the first only (its time limit is not kept). */

@@ -2,8 +2,8 @@
 // when the call failed. `record` is a notified call (96 bytes, see call.ts); `memory` any typed array.
 
 export interface PosixNative {
-  /** Next waiting call into the record: 0; -EAGAIN none, -ENOENT it was interrupted, -EPIPE every program has gone. */
-  posixNotifyReceive(notify: number, record: Uint8Array): number;
+  /** Next call of the next `wait` µs into the record: 0; -EAGAIN none, -ENOENT it was interrupted, -EPIPE every program has gone. */
+  posixNotifyReceive(notify: number, record: Uint8Array, wait: number): number;
   /** flags 1: the kernel goes on with the call. -ENOENT: it was interrupted, the answer did not arrive. */
   posixNotifyAnswer(notify: number, record: Uint8Array, value: number, errno: number, flags: number): number;
   /** Answer with a copy of one of our descriptors: its number there. */

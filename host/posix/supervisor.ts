@@ -22,6 +22,13 @@ import { StreamSocket } from './stream.js';
 
 /** Calls taken from one program's queue before other sources get their turn. */
 const BURST = 32;
+/**
+ * How long the next call of a program that is taking datagrams is waited for before frames are looked at, µs: under more
+ * frames than the program can take, receiving them only to drop them would starve it. Once it does not come back in that
+ * time, the next IMPATIENCE calls are not waited for.
+ */
+const PATIENCE_US = 20;
+const IMPATIENCE = 16;
 /** How often sockets without a data descriptor are looked at, ns. */
 const SWEEP_NS = 500e6;
 /** How often the end of the last sockets is looked for once every program has gone, ns. */
@@ -77,6 +84,10 @@ export class Supervisor {
   private sweepTimer = -1;
   /** A call has sent frames: what they bring back comes before the next call. */
   private sent = false;
+  /** A call has received and left more to receive: the next is waited for (PATIENCE_US). */
+  more = false;
+  /** So many times there is no waiting, after a program did not come back. */
+  private impatience = 0;
   private control = -1;
   private probe: Int32Array | undefined;
   /** Notification descriptor -> its source. */
@@ -139,24 +150,27 @@ export class Supervisor {
   // ---- calls ----
   /** Answer what waits; false when nobody will call any more. */
   private serve(notify: number): boolean {
+    let wait = 0;
     for (let i = 0; i < BURST; i++) {
       const call = this.spare.length && (this.spare[this.spare.length - 1]).notify === notify ? this.spare.pop() as Call : new Call(this.native, notify);
       call.answered = false;
-      const r = this.native.posixNotifyReceive(notify, call.record);
+      const r = this.native.posixNotifyReceive(notify, call.record, wait);
       if (r === -EPIPE) return false;
       if (r < 0) {
         this.recycle(call);
         if (r === -ENOENT) continue;
+        if (wait) this.impatience = IMPATIENCE;
         return true;
       }
       // What the program did before the call comes first.
       this.readiness.deliver();
       this.loop.stamp();
-      this.sent = false;
+      this.sent = this.more = false;
       this.dispatch(call);
       if (call.answered) this.recycle(call);
       this.loop.requestPoll();
       if (this.sent) return true;
+      wait = this.more && --this.impatience < 0 ? PATIENCE_US : 0;
     }
     return true;
   }

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
+#include <time.h>
 
 /** A call as JavaScript keeps it (host/posix/call.ts): the kernel's record, and the socket its first argument means. */
 struct record {
@@ -22,7 +23,7 @@ static napi_value result(napi_env env, int rc) {
 }
 
 /**
- * posixNotifyReceive(fd, record: 96 bytes): 0; -EAGAIN when no call waits, -EPIPE when every program has gone, -ENOENT when the
+ * posixNotifyReceive(fd, record: 96 bytes, wait: µs, at most): 0; -EAGAIN when no call waits, -EPIPE when every program has gone, -ENOENT when the
  * one that waited was interrupted.
  */
 static napi_value notify_receive(napi_env env, napi_callback_info info) {
@@ -31,7 +32,8 @@ static napi_value notify_receive(napi_env env, napi_callback_info info) {
   uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
   if (!record) return posix_number(env, -EINVAL);
   struct pollfd p = {fd, POLLIN, 0};
-  if (poll(&p, 1, 0) < 0) return posix_number(env, -errno);
+  struct timespec wait = {.tv_nsec = posix_int(&c, 2) * 1000 % 1000000000};
+  if (ppoll(&p, 1, &wait, NULL) < 0) return posix_number(env, errno == EINTR ? -EAGAIN : -errno);
   if (!(p.revents & POLLIN)) return posix_number(env, p.revents & POLLHUP ? -EPIPE : -EAGAIN);
   struct record r;
   memset(&r, 0, sizeof r);
