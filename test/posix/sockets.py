@@ -524,6 +524,43 @@ def datagrams():
 
 
 @case
+def changing_ways():
+    """A program that keeps changing how it receives: every datagram once, in order."""
+    ways = {
+        'recvfrom': lambda u: u.recvfrom(100)[0],
+        'poll, recvfrom': lambda u: u.recvfrom(100)[0] if select.select([u], [], [], 5)[0] else 'no poll',
+        'recv': lambda u: u.recv(100),
+        'recvmsg': lambda u: u.recvmsg(100, 100)[0],
+        'peek': lambda u: u.recvfrom(100)[0] if u.recvfrom(100, socket.MSG_PEEK)[0] == u.recvfrom(100, socket.MSG_PEEK)[0] else 'other',
+    }
+    u, v = udp(), udp()
+    u.settimeout(None)
+    u.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    u.bind((HOST, 0))
+    v.connect(u.getsockname())
+    rounds, each = 8, 40
+
+    def feed():
+        for i in range(rounds * each * len(ways)):
+            v.send(b'%d' % i)
+            if i % 7 == 0:
+                time.sleep((0, 0.0001, 0.0005, 0.002)[i % 4])
+
+    sender = threading.Thread(target=feed)
+    sender.start()
+    expected, wrong = 0, []
+    for i in range(rounds):
+        for label in list(ways)[i % 5:] + list(ways)[:i % 5]:
+            for _ in range(each):
+                got = ways[label](u)
+                if got != b'%d' % expected:
+                    wrong.append((label, expected, got))
+                expected += 1
+    sender.join()
+    say('in order', wrong[:3] or expected)
+
+
+@case
 def datagram_errors():
     u = udp()
     u.bind((HOST, 0))
