@@ -112,6 +112,7 @@ export class Supervisor {
       if (this.serve(notify)) return;
       this.loop.removeSource(source);
       this.native.posixClose(notify);
+      this.native.posixForgetTasks(); // those of a program that has gone would stay open
       this.notifiers.delete(notify);
       this.whenDone(gone, this.loop.now() + LINGER_NS);
     });

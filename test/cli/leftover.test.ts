@@ -95,6 +95,38 @@ test('kill -9 of the runtime while curl downloads: curl ends with an error at on
   assert.equal(links(ns), ['lo', 'tap0']);
 });
 
+test('a named stack gives back everything its programs held: descriptors, sockets, buffers', async () => {
+  const env = { ...process.env, XDG_RUNTIME_DIR: lab.dir };
+  const nuse = (args: string[]) => spawnSync(NUSE[0], [...NUSE.slice(1), ...args], { encoding: 'utf8', env, timeout: 30000 });
+  assert.is(nuse(['up', 'count']).status, 0);
+  const { pid } = (JSON.parse(nuse(['ps', '--json']).stdout) as { pid: number }[])[0];
+  const descriptors = () => readdirSync(`/proc/${pid}/fd`).length;
+  const usage = () => (JSON.parse(nuse(['stats', 'count', '--json']).stdout) as { usage: { sockets: number; chunks: number } }).usage;
+  const program = `
+import socket, os
+listener = socket.create_server(("127.0.0.1", 0))
+held = []
+for i in range(60):
+    c = socket.create_connection(listener.getsockname()); s, _ = listener.accept()
+    c.sendall(b"x" * 100000); held += [c, s]
+    held.append(socket.socket(socket.AF_INET6, socket.SOCK_DGRAM))
+if not os.fork():
+    os._exit(0)
+os.kill(os.getpid(), 9) if os.environ.get("DIE") else None
+`;
+  const run = (die: string) => spawnSync(NUSE[0], [...NUSE.slice(1), 'exec', 'count', '--', '/usr/bin/python3', '-c', program], { encoding: 'utf8', env: { ...env, DIE: die }, timeout: 30000 });
+  // What the stack keeps for the next programs comes with the first ones.
+  for (let i = 0; i < 2; i++) assert.is(run('').status, 0);
+  await eventually('the first runs are over', () => usage().sockets === 0);
+  await sleep(500);
+  const before = descriptors();
+  for (const die of ['', '1', '']) assert.is(run(die).status, die ? 137 : 0);
+  await eventually('no socket is left', () => usage().sockets === 0);
+  await eventually('no descriptor is left', () => descriptors() <= before);
+  assert.is(usage().chunks, 0);
+  assert.is(nuse(['down', 'count']).status, 0);
+});
+
 test('two programs of one named stack talk to each other, and down leaves nothing', async () => {
   const before = namespaces();
   assert.is(nuse(['up', 'pair']).status, 0);

@@ -221,7 +221,15 @@ static napi_value task_deliver(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_writev(pid, local, pieces, remote, pieces, 0) == total ? 0 : -EFAULT);
 }
 
+/** posixForgetTasks(): close what is kept of threads that have called; the next call of each opens it again. */
+static napi_value task_forget(napi_env env, napi_callback_info info) {
+  (void)info;
+  posix_task_forget();
+  return posix_number(env, 0);
+}
+
 const struct posix_function POSIX_TASK[] = {
     {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixScatter", task_scatter},
-    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {NULL, NULL},
+    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver},
+    {"posixForgetTasks", task_forget}, {NULL, NULL},
 };
