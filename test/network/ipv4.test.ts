@@ -177,6 +177,26 @@ test('fragmentation needed lowers the path MTU, and is forgotten after ten minut
   assert.is(h.send(s, payload(1400)), 1400);
 });
 
+test('a path MTU report is believed only about a packet of a socket that exists', async () => {
+  const h = await TestHost.create();
+  const s = h.socket(AF_INET, SOCK_DGRAM);
+  h.connect(s, PEER, 9);
+  h.in4({ proto: 1 }, icmp(3, 4, 1000, ipv4({ src: US, dst: PEER, proto: 17, totalLen: 1400 }, udp(US, 7, PEER, 9, []))));
+  h.in4({ proto: 1 }, icmp(3, 4, 1000, ipv4({ src: US, dst: PEER, proto: 6, totalLen: 1400 }, payload(20))));
+  assert.is(h.getInt(s, 0, 14), 1500);
+});
+
+test('the header of a reassembled datagram is the first fragment\'s, whatever came last', async () => {
+  const h = await TestHost.create();
+  const whole = icmp(8, 0, 1, payload(64));
+  h.in4({ proto: 1, frag: 4, id: 5 }, whole.subarray(32));
+  h.in4({ proto: 1, frag: 0x2000, id: 5, options: [1, 1, 1, 1] }, whole.subarray(0, 32));
+  h.in4({ proto: 1, frag: 0x2000, id: 6, options: [1, 1, 1, 1] }, whole.subarray(0, 32));
+  h.in4({ proto: 1, frag: 4, id: 6 }, whole.subarray(32));
+  const out = h.sent(IP).map((f) => hex(readIpv4(f.bytes).payload.subarray(4)));
+  assert.equal(out, [hex(whole.subarray(4)), hex(whole.subarray(4))]);
+});
+
 test('the local address and 127.0.0.1 answer through loopback', async () => {
   const h = await TestHost.create();
   for (const to of [US, '127.0.0.1', '127.1.2.3']) {

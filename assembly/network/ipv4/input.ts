@@ -123,7 +123,7 @@ function optionsOk(h: Ipv4Header): bool {
       continue;
     }
     const n = at + 1 < end ? <u32>load<u8>(h.ptr + at, 1) : 0;
-    if (n < 2 || at + n > end) return bad(at + (at + 1 < end ? 1 : 0));
+    if (n < 2 || at + n > end) return bad(at); // Linux points at the option
     if (o == IPOPT_LSRR || o == IPOPT_SSRR) return bad(u32.MAX_VALUE);
     if (o == IPOPT_RR) {
       if (n < 3) return bad(at + 1);

@@ -11,7 +11,7 @@ import { addrIsLocal } from "../../link/ifaddr";
 import { NetDevice } from "../../link/net_device";
 import {
   ICMPV6_ADDR_UNREACH, ICMPV6_DEST_UNREACH, ICMPV6_ECHO_REPLY, ICMPV6_ECHO_REQUEST, ICMPV6_MLD2_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLD_QUERY, ICMPV6_MLD_REPORT,
-  ICMPV6_NA, ICMPV6_NS, ICMPV6_PARAMPROB, ICMPV6_PKT_TOOBIG, ICMPV6_PORT_UNREACH, ICMPV6_RA, ICMPV6_REDIRECT, ICMPV6_RS, ICMPV6_TIME_EXCEED,
+  ICMPV6_HDR_INCOMPLETE, ICMPV6_NA, ICMPV6_NS, ICMPV6_PARAMPROB, ICMPV6_PKT_TOOBIG, ICMPV6_PORT_UNREACH, ICMPV6_RA, ICMPV6_REDIRECT, ICMPV6_RS, ICMPV6_TIME_EXCEED,
   ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTION, ICMP_HLEN, IcmpHeader,
 } from "../../wire/icmp";
 import {
@@ -67,6 +67,9 @@ function upper(p: usize, n: u32): i32 {
   return -1;
 }
 
+/** RFC 4443 2.4 (e.1), (e.2): what no error is sent about. */
+function isError(type: u32): bool { return type < 128 || type == ICMPV6_REDIRECT; }
+
 /** Send an error about a received packet (skb.net at its IPv6 header; not consumed), unless RFC 4443 2.4 (e) or (f) forbids it. */
 export function icmpv6Send(skb: Skb, type: u32, code: u32, info: u32): void {
   const h = Ipv6Header.at(skb.net);
@@ -78,9 +81,9 @@ export function icmpv6Send(skb: Skb, type: u32, code: u32, info: u32): void {
   const up = upper(h.ptr, avail);
   if (up >= 0 && (<u32>up & 255) == NEXTHDR_ICMP) {
     const at = <u32>up >> 8;
-    if (at >= avail) return;
-    const t = <u32>load<u8>(h.ptr + at);
-    if (t < 128 || t == ICMPV6_REDIRECT) return;
+    if (at >= avail) { // unknown what it was; of a first fragment that may be said (RFC 8200 4.5)
+      if (type != ICMPV6_PARAMPROB || code != ICMPV6_HDR_INCOMPLETE) return;
+    } else if (isError(<u32>load<u8>(h.ptr + at))) return;
   }
   const f = FLOW;
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());
