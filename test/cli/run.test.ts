@@ -177,13 +177,4 @@ test('nothing is left behind: processes, files, network namespaces', async () =>
   assert.is(temp(), before);
 });
 
-test('starting and ending takes less than 400 ms', () => {
-  const times = Array.from({ length: 5 }, () => {
-    const start = process.hrtime.bigint();
-    assert.is(nuse(['--', 'true']).status, 0);
-    return Number(process.hrtime.bigint() - start) / 1e6;
-  }).sort((a, b) => a - b);
-  assert.ok(times[2] < 400, `median of ${times.map((t) => t.toFixed(0)).join(', ')} ms`);
-});
-
 test.run();
