@@ -23,6 +23,7 @@ import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
 import { deviceConfGet, deviceConfSet } from "./control/device_conf";
 import { rtnetlinkInit } from "./control/rtnetlink";
+import { sockDiagInit } from "./control/sock_diag";
 import { socketInit } from "./socket/socket";
 export {
   sys_accept, sys_bind, sys_close, sys_connect, sys_getpeername, sys_getsockname, sys_getsockopt, sys_ioctl, sys_listen, sys_poll, sys_recvmsg,
@@ -59,6 +60,7 @@ export function init(): void {
   networkInit();
   socketInit(sockets);
   rtnetlinkInit();
+  sockDiagInit();
   // What is left is packet and stream memory: a quarter for packets, three quarters for socket buffers.
   const left = arenaLeft() - 65536;
   const packets = left / 4;

@@ -14,6 +14,7 @@ import { attributesParse } from "./attributes";
 import { RTM_DELLINK, RTM_NEWLINK, dumpLinks, getLink, putLink, setLink } from "./link";
 import { RTM_DELNEIGH, RTM_NEWNEIGH, delNeighbour, dumpNeighbours, newNeighbour, putNeighbour } from "./neigh";
 import { RTM_DELROUTE, RTM_NEWROUTE, delRoute, dumpRoutes, getRoute, newRoute, putRoute } from "./route";
+import { dumpRules } from "./rule";
 import { acknowledge, announceTo, answerTo, dumpDone, flush } from "./writer";
 
 const RTM_GETLINK: u32 = 18;
@@ -41,8 +42,10 @@ function engine(sk: Sock, p: usize, len: u32): void {
   while (at + NLMSG_HDRLEN <= len) {
     const m = NlMsg.at(p + at);
     if (m.len < NLMSG_HDRLEN || m.len > len - at) return;
+    const step = nlAlign(m.len);
     request(sk, m);
-    at += nlAlign(m.len);
+    if (step > len - at) return;
+    at += step;
   }
 }
 
@@ -81,7 +84,7 @@ function dumpOf(type: u32, family: u32): i32 {
     case RTM_GETADDR: dumpAddresses(family); return 0;
     case RTM_GETROUTE: dumpRoutes(family); return 0;
     case RTM_GETNEIGH: dumpNeighbours(family); return 0;
-    case RTM_GETRULE: return 0; // one table, no rules
+    case RTM_GETRULE: dumpRules(family); return 0;
     default: return -Errno.EOPNOTSUPP;
   }
 }

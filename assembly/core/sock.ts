@@ -31,6 +31,11 @@ export const enum SockFlag {
   ORPHAN = 262144,
   MC_LOOP = 524288, MC6_LOOP = 1048576, MC_ALL = 2097152,
   RXQ_OVFL = 4194304, RCVBUF_LOCK = 8388608, SNDBUF_LOCK = 16777216,
+  MC6_ALL = 33554432,
+  /** Time stamps in the 64-bit layouts (SO_TIMESTAMP_NEW). */
+  TSTAMP_NEW = 67108864,
+  /** IPV6_DONTFRAG. */
+  DONTFRAG6 = 134217728,
 }
 
 @unmanaged @final export class Sock {
@@ -105,9 +110,31 @@ export const enum SockFlag {
   /** ns of the last packet given to the application (SIOCGSTAMP). */
   stamp: u64;
   reuseSeed: u32;
+  /** Seldom used boolean options, bits owned by socket/option.ts. */
+  extra: u64;
+  /** SO_MAX_PACING_RATE, bytes/s. */
+  pacing: u64;
+  /** IPV6_PKTINFO for every packet: address (16 bytes) and interface. */
+  sticky0: u64; sticky1: u64;
+  stickyIf: u32;
+  /** IP_UNICAST_IF, IPV6_UNICAST_IF: interface of unicast packets, 0 = by route. */
+  unicastIf: u32; unicastIf6: u32;
+  /** SO_TIMESTAMPING: flags and clock. */
+  stamping: u32; stampClock: u32;
+  busyPoll: u32;
+  incomingCpu: i32;
+  peekOff: i32;
+  /** IP_LOCAL_PORT_RANGE: low | high << 16. */
+  portRange: u32;
+  /** IPV6_MTU. */
+  fragSize: u32;
+  minTtl: u8; minHops: u8;
+  /** IPV6_ADDR_PREFERENCES. */
+  addrPrefs: u8;
 
   @inline get laddr(): usize { return changetype<usize>(this) + offsetof<Sock>("laddr0"); }
   @inline get raddr(): usize { return changetype<usize>(this) + offsetof<Sock>("raddr0"); }
+  @inline get sticky(): usize { return changetype<usize>(this) + offsetof<Sock>("sticky0"); }
   @inline get rxq(): SkbQueue { return changetype<SkbQueue>(changetype<usize>(this) + offsetof<Sock>("rxFirst")); }
   @inline get errq(): SkbQueue { return changetype<SkbQueue>(changetype<usize>(this) + offsetof<Sock>("errFirst")); }
   @inline has(f: SockFlag): bool { return (this.flags & f) != 0; }
@@ -145,7 +172,11 @@ export function sockAlloc(family: u32, type: u32, protocol: u32, kind: SockKind)
   sk.hopLimit = -1;
   sk.mcHops = 1;
   sk.mcTtl = 1;
-  sk.flags = SockFlag.MC_LOOP | SockFlag.MC6_LOOP | SockFlag.MC_ALL;
+  sk.incomingCpu = -1;
+  sk.peekOff = -1;
+  sk.pacing = u64.MAX_VALUE;
+  // Linux: an IPv6 socket takes IPv4 groups it has joined only.
+  sk.flags = SockFlag.MC_LOOP | SockFlag.MC6_LOOP | SockFlag.MC6_ALL | (family == AF_INET6 ? 0 : SockFlag.MC_ALL);
   return sk;
 }
 
@@ -254,5 +285,9 @@ function sockUncharge(p: usize, charge: u32): void {
   }
   if (full && sk.wmem < sk.sndbuf) sockWake(sk, Poll.OUT);
 }
+
+/** Every socket there is, open or finishing alone: the one in slot `i` of sockCapacity(), or null. */
+export function sockAt(i: u32): Sock | null { return POOL.live(i) ? changetype<Sock>(POOL.at(i)) : null; }
+export function sockCapacity(): u32 { return POOL.capacity; }
 
 export function socksUsed(): u32 { return POOL.used; }

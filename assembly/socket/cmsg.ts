@@ -21,6 +21,7 @@ export const SOL_UDP: u32 = 17;
 /** Bits of Sock.cmsgFlags: which ancillary data recvmsg returns. */
 export const enum Cmsg {
   PKTINFO = 1, TTL = 2, TOS = 4, ORIGDSTADDR = 8, PKTINFO6 = 16, HOPLIMIT = 32, TCLASS = 64, ORIGDSTADDR6 = 128, OPTIONS = 256, GRO = 512,
+  RETOPTS = 1024, PKTINFO6_OLD = 2048, HOPLIMIT_OLD = 4096, FLOWINFO = 8192,
 }
 
 const IP_TOS: u32 = 1;
@@ -29,12 +30,21 @@ const IP_PKTINFO: u32 = 8;
 const IP_ORIGDSTADDR: u32 = 20;
 const IP_RECVERR: u32 = 11;
 const IPV6_RECVERR: u32 = 25;
+const IPV6_2292PKTINFO: u32 = 2;
+const IPV6_2292HOPLIMIT: u32 = 8;
+const IPV6_FLOWINFO: u32 = 11;
 const IPV6_PKTINFO: u32 = 50;
 const IPV6_HOPLIMIT: u32 = 52;
 const IPV6_TCLASS: u32 = 67;
 const IPV6_ORIGDSTADDR: u32 = 74;
 const SO_TIMESTAMP: u32 = 29;
 const SO_TIMESTAMPNS: u32 = 35;
+const SO_TIMESTAMPING: u32 = 37;
+const SO_TIMESTAMP_NEW: u32 = 63;
+const SO_TIMESTAMPNS_NEW: u32 = 64;
+const SO_TIMESTAMPING_NEW: u32 = 65;
+/** SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE. */
+const STAMPING_RX: u32 = 8 | 16;
 const SO_RXQ_OVFL: u32 = 40;
 const UDP_SEGMENT: u32 = 103;
 const UDP_GRO: u32 = 104;
@@ -68,13 +78,13 @@ function one(sk: Sock, level: u32, type: u32, d: usize, n: u32, m: Message): i32
     } else if (type == IP_TOS && n >= 1) m.tos = n >= 4 ? load<i32>(d) & 255 : load<u8>(d);
     else return -Errno.EINVAL;
   } else if (level == IPPROTO_IPV6 && sk.family == <u16>AF_INET6) {
-    if (type == IPV6_PKTINFO && n >= 20) {
+    if ((type == IPV6_PKTINFO || type == IPV6_2292PKTINFO) && n >= 20) {
       m.oif = load<u32>(d, 16);
       if (!addrIsAny(d)) {
         addrCopy(m.src, d);
         m.sourced = 1;
       }
-    } else if (type == IPV6_HOPLIMIT && n >= 4) {
+    } else if ((type == IPV6_HOPLIMIT || type == IPV6_2292HOPLIMIT) && n >= 4) {
       const v = load<i32>(d);
       if (v < -1 || v > 255) return -Errno.EINVAL;
       m.ttl = v;
@@ -129,16 +139,22 @@ const ADDR: usize = memory.data(16, 8);
 
 function stamp(w: CmsgWriter, sk: Sock, s: Skb): void {
   const t = s.tstamp + (wallClock() - now());
-  if (sk.has(SockFlag.TIMESTAMPNS)) {
-    const d = w.put(SOL_SOCKET, SO_TIMESTAMPNS, 16);
-    if (!d) return;
-    store<u64>(d, t / 1_000_000_000);
-    store<u64>(d, t % 1_000_000_000, 8);
-  } else if (sk.has(SockFlag.TIMESTAMP)) {
-    const d = w.put(SOL_SOCKET, SO_TIMESTAMP, 16);
-    if (!d) return;
-    store<u64>(d, t / 1_000_000_000);
-    store<u64>(d, t % 1_000_000_000 / 1000, 8);
+  const renewed = sk.has(SockFlag.TSTAMP_NEW);
+  if (sk.has(SockFlag.TIMESTAMP)) {
+    const fine = sk.has(SockFlag.TIMESTAMPNS);
+    const d = w.put(SOL_SOCKET, fine ? (renewed ? SO_TIMESTAMPNS_NEW : SO_TIMESTAMPNS) : renewed ? SO_TIMESTAMP_NEW : SO_TIMESTAMP, 16);
+    if (d) {
+      store<u64>(d, t / 1_000_000_000);
+      store<u64>(d, fine ? t % 1_000_000_000 : t % 1_000_000_000 / 1000, 8);
+    }
+  }
+  if ((sk.stamping & STAMPING_RX) == STAMPING_RX) { // struct scm_timestamping: software, none, hardware
+    const d = w.put(SOL_SOCKET, renewed ? SO_TIMESTAMPING_NEW : SO_TIMESTAMPING, 48);
+    if (d) {
+      memory.fill(d, 0, 48);
+      store<u64>(d, t / 1_000_000_000);
+      store<u64>(d, t % 1_000_000_000, 8);
+    }
   }
 }
 
@@ -184,27 +200,36 @@ function receive4(w: CmsgWriter, sk: Sock, s: Skb, want: u32): void {
       putBe32(d + 4, h.dst);
     }
   }
-  if (want & Cmsg.PKTINFO6 && sk.family == <u16>AF_INET6) {
-    const d = w.put(IPPROTO_IPV6, IPV6_PKTINFO, 20);
-    if (d) {
-      addrSetV4(d, h.dst);
-      store<u32>(d, dev.ifindex, 16);
-    }
+  if (sk.family != <u16>AF_INET6) return;
+  addrSetV4(ADDR, h.dst);
+  pktinfo6(w, want, ADDR, dev);
+  hops6(w, want, h.ttl);
+  if (want & Cmsg.TCLASS) w.putInt(IPPROTO_IPV6, IPV6_TCLASS, h.tos);
+}
+
+// IPV6_PKTINFO in either numbering.
+function pktinfo6(w: CmsgWriter, want: u32, dst: usize, dev: NetDevice): void {
+  for (let old: u32 = 0; old < 2; old++) {
+    if (!(want & (old ? Cmsg.PKTINFO6_OLD : Cmsg.PKTINFO6))) continue;
+    const d = w.put(IPPROTO_IPV6, old ? IPV6_2292PKTINFO : IPV6_PKTINFO, 20);
+    if (!d) continue;
+    addrCopy(d, dst);
+    store<u32>(d, dev.ifindex, 16);
   }
-  if (want & Cmsg.HOPLIMIT && sk.family == <u16>AF_INET6) w.putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, h.ttl);
-  if (want & Cmsg.TCLASS && sk.family == <u16>AF_INET6) w.putInt(IPPROTO_IPV6, IPV6_TCLASS, h.tos);
+}
+function hops6(w: CmsgWriter, want: u32, hops: u32): void {
+  if (want & Cmsg.HOPLIMIT) w.putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, hops);
+  if (want & Cmsg.HOPLIMIT_OLD) w.putInt(IPPROTO_IPV6, IPV6_2292HOPLIMIT, hops);
 }
 
 function receive6(w: CmsgWriter, s: Skb, want: u32): void {
   const h = Ipv6Header.at(s.net);
-  if (want & Cmsg.PKTINFO6) {
-    const d = w.put(IPPROTO_IPV6, IPV6_PKTINFO, 20);
-    if (d) {
-      addrCopy(d, h.dst);
-      store<u32>(d, changetype<NetDevice>(s.dev).ifindex, 16);
-    }
+  pktinfo6(w, want, h.dst, changetype<NetDevice>(s.dev));
+  hops6(w, want, h.hopLimit);
+  if (want & Cmsg.FLOWINFO && be32(s.net) & 0xfffffff) {
+    const d = w.put(IPPROTO_IPV6, IPV6_FLOWINFO, 4);
+    if (d) putBe32(d, be32(s.net) & 0xfffffff);
   }
-  if (want & Cmsg.HOPLIMIT) w.putInt(IPPROTO_IPV6, IPV6_HOPLIMIT, h.hopLimit);
   if (want & Cmsg.TCLASS) w.putInt(IPPROTO_IPV6, IPV6_TCLASS, h.tclass);
   if (want & Cmsg.ORIGDSTADDR6 && s.trans) {
     const d = w.put(IPPROTO_IPV6, IPV6_ORIGDSTADDR, 28);

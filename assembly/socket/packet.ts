@@ -16,6 +16,9 @@ export const PACKET_DROP_MEMBERSHIP: u32 = 2;
 export const PACKET_STATISTICS: u32 = 6;
 export const PACKET_AUXDATA: u32 = 8;
 export const PACKET_IGNORE_OUTGOING: u32 = 23;
+const MR_PROMISC: u32 = 1;
+const MR_ALLMULTI: u32 = 2;
+const MR_UNICAST: u32 = 3;
 const AF_PACKET16: u16 = 17;
 
 /** First packet socket; they are linked by bindNext. sk.lport: EtherType; sk.state: 1 = no outgoing; sk.boundIf: interface. */
@@ -67,8 +70,6 @@ function writeName(p: usize, protocol: u32, ifindex: u32, hatype: u32, pktType: 
 function packetTap(skb: Skb): void {
   const d = changetype<NetDevice>(skb.dev);
   const out = skb.pktType == PktType.OUTGOING;
-  // A frame looped through lo is seen once, coming in.
-  if (out && d.isLoopback) return;
   const protocol = <u32>skb.protocol;
   let sk = changetype<Sock | null>(load<usize>(HEAD));
   while (sk) {
@@ -138,11 +139,15 @@ export function packetSend(sk: Sock, ptr: usize, len: u32, name: usize, nameLen:
 export function packetSetOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
   switch (name) {
     case PACKET_ADD_MEMBERSHIP: case PACKET_DROP_MEMBERSHIP: {
-      if (len < 8) return -Errno.EINVAL;
+      // struct packet_mreq: 0 ifindex  4 type(2)  6 alen(2)  8 address(8)
+      if (len < 16) return -Errno.EINVAL;
       const d = netDeviceByIndex(load<u32>(p));
-      if (!d) return -Errno.ENODEV;
+      const add = name == PACKET_ADD_MEMBERSHIP;
+      if (!d) return add ? -Errno.ENODEV : 0;
+      const type = <u32>load<u16>(p, 4);
+      if (add && (type > MR_UNICAST || (type != MR_PROMISC && type != MR_ALLMULTI && load<u16>(p, 6) != <u16>ETH_ALEN))) return -Errno.EINVAL;
       // The stack already sees every frame its back end does; promiscuous mode is counted for ifi_flags.
-      if (load<u16>(p, 4) == 1) d.promisc += name == PACKET_ADD_MEMBERSHIP ? 1 : d.promisc ? -1 : 0;
+      if (type == MR_PROMISC) d.promisc += add ? 1 : d.promisc ? -1 : 0;
       return 0;
     }
     case PACKET_AUXDATA: return 0;

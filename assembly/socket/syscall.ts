@@ -32,8 +32,9 @@ import { SIOCINQ, SIOCOUTQ, ifIoctl, queueIoctl } from "./ioctl";
 import {
   netlinkBind, netlinkClose, netlinkCreate, netlinkFrom, netlinkKnown, netlinkName, netlinkSend, netlinkSetOption,
 } from "./netlink";
-import { optInt, optPutInt } from "./option";
-import { getFilterOption, getIpOption, getIpv6Option, setFilterOption, setIpOption, setIpv6Option } from "./options_ip";
+import { optInt, optPut, optPutInt } from "./option";
+import { getFilterOption, getIpOption, setFilterOption, setIpOption } from "./options_ip";
+import { getIpv6Option, setIpv6Option } from "./options_ip6";
 import { getSocketOption, onKeepalive, setSocketOption } from "./options_socket";
 import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
 import { streamReceive, streamSend } from "./stream";
@@ -49,7 +50,9 @@ const SOL_ICMPV6: u32 = 58;
 const SOL_RAW: u32 = 255;
 const SOL_PACKET: u32 = 263;
 const SOL_NETLINK: u32 = 270;
+const SO_PEERNAME: u32 = 28;
 const UDP_CORK: u32 = 1;
+const UDP_ENCAP: u32 = 100;
 const UDP_NO_CHECK6_TX: u32 = 101;
 const UDP_NO_CHECK6_RX: u32 = 102;
 const UDP_SEGMENT: u32 = 103;
@@ -204,11 +207,11 @@ export function sys_setsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
   if (!sk) return -Errno.EBADF;
   switch (level) {
     case SOL_SOCKET: return setSocketOption(sk, name, p, len);
-    case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? done(setIpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case IPPROTO_IP: return hasIpLevel(sk) ? done(setIpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? done(setIpv6Option(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? done(tcpSetsockopt(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? done(setUdpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
-    case SOL_RAW: case SOL_ICMPV6: return setFilterOption(sk, name, p, len);
+    case SOL_RAW: case SOL_ICMPV6: return setFilterOption(sk, level, name, p, len);
     case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_NETLINK: return sk.kind == <u8>SockKind.NETLINK ? netlinkSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     default: return -Errno.ENOPROTOOPT;
@@ -220,18 +223,29 @@ export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
   const sk = sockOf(h);
   if (!sk) return -Errno.EBADF;
   switch (level) {
-    case SOL_SOCKET: return getSocketOption(sk, name, p, len);
-    case IPPROTO_IP: return sk.family == <u16>AF_INET || sk.family == <u16>AF_INET6 ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
-    case IPPROTO_IPV6: // Linux asks the IPv4 code, which knows one level only (do_ip_getsockopt)
-      if (sk.family != <u16>AF_INET6) return sk.family == <u16>AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT;
-      return getIpv6Option(sk, name, p, len);
-    case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? tcpGetsockopt(sk, name, p, len) : -Errno.ENOPROTOOPT;
-    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
-    case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, name, p, len);
-    case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetGetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
-    case SOL_NETLINK: return optPutInt(p, len, 0);
-    default: return -Errno.ENOPROTOOPT;
+    case SOL_SOCKET: return name == SO_PEERNAME ? peerName(sk, p, len) : getSocketOption(sk, name, p, len);
+    case IPPROTO_IP: return hasIpLevel(sk) ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
+    case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? getIpv6Option(sk, name, p, len) : foreignLevel(sk);
+    case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? tcpGetsockopt(sk, name, p, len) : foreignLevel(sk);
+    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : foreignLevel(sk);
+    case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, level, name, p, len);
+    case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetGetOption(sk, name, p, len) : foreignLevel(sk);
+    case SOL_NETLINK: return sk.kind == <u8>SockKind.NETLINK ? optPutInt(p, len, 0) : foreignLevel(sk);
+    default: return foreignLevel(sk);
   }
+}
+
+// A raw IPv6 socket has no IPv4 side.
+function hasIpLevel(sk: Sock): bool { return sk.family == <u16>AF_INET || (sk.family == <u16>AF_INET6 && sk.kind != <u8>SockKind.RAW); }
+
+// Linux asks the IPv4 code, which knows one level only (do_ip_getsockopt).
+function foreignLevel(sk: Sock): i32 { return sk.family == <u16>AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT; }
+
+// SO_PEERNAME: getpeername with no more room than the name is long.
+function peerName(sk: Sock, p: usize, len: u32): i32 {
+  const n = sys_getpeername(sk.handle, NAME_OUT);
+  if (n < 0) return -Errno.ENOTCONN;
+  return <u32>n < len ? -Errno.EINVAL : optPut(p, len, NAME_OUT, n);
 }
 
 function setUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
@@ -252,6 +266,7 @@ function setUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
       pcb.gro = v ? 1 : 0;
       sk.cmsgFlags = v ? sk.cmsgFlags | Cmsg.GRO : sk.cmsgFlags & ~Cmsg.GRO;
       return 0;
+    case UDP_ENCAP: return v ? -Errno.ENOPROTOOPT : 0;
     default: return -Errno.ENOPROTOOPT;
   }
 }
@@ -259,6 +274,7 @@ function getUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
   const pcb = pcbOf(sk);
   switch (name) {
     case UDP_CORK: return optPutInt(p, len, pcb.corked);
+    case UDP_ENCAP: return optPutInt(p, len, 0);
     case UDP_NO_CHECK6_TX: return optPutInt(p, len, pcb.noCheck6Tx);
     case UDP_NO_CHECK6_RX: return optPutInt(p, len, pcb.noCheck6Rx);
     case UDP_SEGMENT: return optPutInt(p, len, pcb.gsoSize);
@@ -337,6 +353,7 @@ export function sys_sendmsg(h: u32, msg: usize, flags: u32): i32 {
   m.flags = flags;
   const bad = destination(sk, m, name, nameLen);
   if (bad < 0) return bad;
+  if (sk.family == <u16>AF_INET6) stickySource(sk, m);
   const control = <usize>load<u32>(msg, MSG_CONTROL);
   if (control) {
     const c = cmsgParse(sk, control, load<u32>(msg, MSG_CONTROLLEN), m);
@@ -348,6 +365,15 @@ export function sys_sendmsg(h: u32, msg: usize, flags: u32): i32 {
     case SockKind.PING: return done(pingSend(sk, p, len, m));
     default: return -Errno.EOPNOTSUPP;
   }
+}
+
+// IPV6_PKTINFO set on the socket: what neither the name nor ancillary data say otherwise.
+function stickySource(sk: Sock, m: Message): void {
+  if (addrIsV4(m.named ? m.dst : sk.raddr)) return;
+  if (!m.oif) m.oif = sk.stickyIf;
+  if (addrIsAny(sk.sticky)) return;
+  addrCopy(m.src, sk.sticky);
+  m.sourced = 1;
 }
 
 function destination(sk: Sock, m: Message, name: usize, nameLen: u32): i32 {

@@ -11,7 +11,7 @@ import { ETH_P_IP } from "../wire/ethernet";
 import { Ipv4Header } from "../wire/ipv4";
 import { Ipv6Header } from "../wire/ipv6";
 import {
-  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DONT, PMTUDISC_INTERFACE, flowRoute, flowStale,
+  FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DO, PMTUDISC_DONT, PMTUDISC_INTERFACE, flowRoute, flowStale,
 } from "../network/flow";
 import { pmtuLearn } from "../network/fib";
 
@@ -149,14 +149,17 @@ function flowFrom(sk: Sock, f: Flow, proto: u32): void {
 function flowFinish(sk: Sock, f: Flow): void {
   const v4 = f.isV4;
   f.tos = v4 ? sk.tos : sk.tclass;
-  f.pmtudisc = v4 ? sk.pmtudisc : sk.pmtudisc6;
+  f.pmtudisc = v4 ? sk.pmtudisc : sk.has(SockFlag.DONTFRAG6) ? <u8>PMTUDISC_DO : sk.pmtudisc6;
   if (v4) {
     if (v4IsMulticast(addrV4(f.dst))) {
       f.ttl = sk.mcTtl;
       if (!f.oif) f.oif = sk.mcIf;
       if (sk.mcAddr && addrIsAny(f.src)) addrSetV4(f.src, sk.mcAddr);
       if (!sk.has(SockFlag.MC_LOOP)) f.flags |= FLOW_NO_MC_LOOP;
-    } else f.ttl = sk.ttl;
+    } else {
+      f.ttl = sk.ttl;
+      if (!f.oif) f.oif = sk.unicastIf;
+    }
     return;
   }
   f.flowLabel = sk.flowLabel;
@@ -164,7 +167,10 @@ function flowFinish(sk: Sock, f: Flow): void {
     f.ttl = sk.mcHops < 0 ? 1 : <u8>sk.mcHops;
     if (!f.oif) f.oif = sk.mcIf6;
     if (!sk.has(SockFlag.MC6_LOOP)) f.flags |= FLOW_NO_MC_LOOP;
-  } else f.ttl = sk.hopLimit < 0 ? 0 : <u8>sk.hopLimit;
+  } else {
+    f.ttl = sk.hopLimit < 0 ? 0 : <u8>sk.hopLimit;
+    if (!f.oif) f.oif = sk.unicastIf6;
+  }
 }
 
 /** Make any address of the other family the same "any" as dst's, so that flowRoute may choose. */

@@ -9,6 +9,11 @@ import { igmpJoin, igmpLeave } from "../network/ipv4/igmp";
 import { mldJoin, mldLeave } from "../network/ipv6/mld";
 
 const SOURCES_MAX: u32 = 16;
+/** Values of the filter mode. */
+const MODE_EXCLUDE: u32 = 0;
+const MODE_INCLUDE: u32 = 1;
+
+export function sourcesMax(): u32 { return SOURCES_MAX; }
 
 @unmanaged @final export class Membership {
   next: usize;
@@ -24,7 +29,8 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 export function membershipInit(): void { POOL.init(offsetof<Membership>() + (<usize>SOURCES_MAX << 4), 1024); }
 
-function find(sk: Sock, group: usize, ifindex: u32): Membership | null {
+/** The membership of `sk` in `group` (ifindex 0: on any interface). */
+export function membershipFind(sk: Sock, group: usize, ifindex: u32): Membership | null {
   let m = changetype<Membership | null>(sk.memberships);
   while (m && !(addrEqual(m.addr, group) && (!ifindex || m.ifindex == ifindex))) m = changetype<Membership | null>(m.next);
   return m;
@@ -32,7 +38,7 @@ function find(sk: Sock, group: usize, ifindex: u32): Membership | null {
 
 /** Join `group` on `d`. 0, -EADDRINUSE (already), -ENOBUFS. */
 export function membershipAdd(sk: Sock, d: NetDevice, group: usize): i32 {
-  if (find(sk, group, d.ifindex)) return -Errno.EADDRINUSE;
+  if (membershipFind(sk, group, d.ifindex)) return -Errno.EADDRINUSE;
   let n: u32 = 0;
   let o = changetype<Membership | null>(sk.memberships);
   while (o) {
@@ -56,7 +62,7 @@ export function membershipAdd(sk: Sock, d: NetDevice, group: usize): i32 {
 
 /** Leave; ifindex 0 = wherever it was joined. 0 or -EADDRNOTAVAIL. */
 export function membershipDrop(sk: Sock, ifindex: u32, group: usize): i32 {
-  const m = find(sk, group, ifindex);
+  const m = membershipFind(sk, group, ifindex);
   if (!m) return -Errno.EADDRNOTAVAIL;
   let link = changetype<usize>(sk) + offsetof<Sock>("memberships");
   while (load<usize>(link) != changetype<usize>(m)) link = load<usize>(link) + offsetof<Membership>("next");
@@ -82,15 +88,19 @@ export function membershipDropAll(sk: Sock): void {
  * Add or remove a source: `include` as IP_ADD/DROP_SOURCE_MEMBERSHIP (joins on first use, leaves with the last), else IP_BLOCK/UNBLOCK_SOURCE.
  */
 export function membershipSource(sk: Sock, d: NetDevice, group: usize, source: usize, add: bool, include: bool): i32 {
-  let m = find(sk, group, d.ifindex);
+  let m = membershipFind(sk, group, d.ifindex);
   if (!m) {
-    if (!add || !include) return -Errno.EADDRNOTAVAIL;
+    if (!add || !include) return -Errno.EINVAL;
     const r = membershipAdd(sk, d, group);
     if (r < 0) return r;
-    m = find(sk, group, d.ifindex)!;
+    m = membershipFind(sk, group, d.ifindex)!;
     m.include = 1;
   }
-  if ((m.include != 0) != include) return -Errno.EINVAL;
+  if ((m.include != 0) != include) {
+    // A filter without sources may change its mode.
+    if (m.count) return -Errno.EINVAL;
+    m.include = include ? 1 : 0;
+  }
   for (let i: u32 = 0; i < m.count; i++) {
     if (!addrEqual(m.source(i), source)) continue;
     if (add) return -Errno.EADDRNOTAVAIL;
@@ -104,10 +114,23 @@ export function membershipSource(sk: Sock, d: NetDevice, group: usize, source: u
   return 0;
 }
 
+/** Replace the whole filter of a membership: `mode` 0 = all but the `n` sources (16 bytes each), 1 = only them; none of them leaves the group. */
+export function membershipSources(sk: Sock, d: NetDevice | null, group: usize, mode: u32, n: u32, sources: usize): i32 {
+  if (mode != MODE_EXCLUDE && mode != MODE_INCLUDE) return -Errno.EINVAL;
+  if (!d) return -Errno.ENODEV;
+  if (mode == MODE_INCLUDE && !n) return membershipDrop(sk, d.ifindex, group);
+  const m = membershipFind(sk, group, d.ifindex);
+  if (!m) return -Errno.EINVAL;
+  m.include = mode;
+  m.count = n;
+  memory.copy(m.source(0), sources, <usize>n << 4);
+  return 0;
+}
+
 /** May a packet to `group` from `source` that came in by `ifindex` go to `sk`? */
 export function membershipAllows(sk: Sock, group: usize, source: usize, ifindex: u32): bool {
-  const m = find(sk, group, ifindex);
-  if (!m) return sk.has(SockFlag.MC_ALL);
+  const m = membershipFind(sk, group, ifindex);
+  if (!m) return sk.has(addrIsV4(group) ? SockFlag.MC_ALL : SockFlag.MC6_ALL);
   for (let i: u32 = 0; i < m.count; i++) if (addrEqual(m.source(i), source)) return m.include != 0;
   return m.include == 0;
 }

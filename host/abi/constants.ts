@@ -152,6 +152,7 @@ export const Errno = {
   EHOSTUNREACH: 113,
   EALREADY: 114,
   EINPROGRESS: 115,
+  ESTALE: 116,
 } as const;
 /** Errno value -> name. */
 export const ErrnoName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Errno).map(([k, v]) => [v, k]));

@@ -33,6 +33,8 @@ export function pingInit(): void {
 export function pingCreate(sk: Sock): i32 {
   const r = datagramCreate(sk);
   if (r < 0) return r;
+  sk.set(SockFlag.REUSEADDR, true);
+  if (sk.family != <u16>AF_INET) sk.set(SockFlag.V6ONLY, true);
   sk.bindNext = load<usize>(HEAD);
   store<usize>(HEAD, changetype<usize>(sk));
   return 0;

@@ -34,6 +34,7 @@ export function rawInit(): void {
 export function rawCreate(sk: Sock): i32 {
   const r = datagramCreate(sk);
   if (r < 0) return r;
+  sk.set(SockFlag.REUSEADDR, true);
   if (sk.protocol == <u16>IPPROTO_RAW) sk.set(SockFlag.HDRINCL, true);
   if (sk.family == <u16>AF_INET6 && sk.protocol == <u16>NEXTHDR_ICMP) pcbOf(sk).csumOffset = 2; // RFC 3542 3.1
   sk.bindNext = load<usize>(HEAD);

@@ -106,6 +106,9 @@ export function miniFind(h: u32, laddr: usize, raddr: usize, lport: u32, rport: 
   }
   return null;
 }
+/** All requests and TIME_WAIT records: chain `i` of miniBuckets(). */
+export function miniBuckets(): u32 { return T.connMask + 1; }
+export function miniHead(i: u32): ListNode { return head(T.minis, i); }
 /** Chain of TIME_WAIT records holding local port `port`. */
 @inline export function twPortHead(port: u32): ListNode { return head(T.twPorts, port & (PORT_BUCKETS - 1)); }
 
