@@ -47,6 +47,8 @@ export interface PosixNative {
   posixOpenPair(end: number, own: number, sendBuffer: number, filling: number): number;
   posixNonblock(fd: number): number;
   posixShutdown(fd: number, how: number): number;
+  /** Wake caller and supervisor on one processor; -errno where the kernel cannot. */
+  posixNotifySync(notify: number): number;
   /** Close what is kept of threads that have called. */
   posixForgetTasks(): number;
   posixClose(fd: number): number;

@@ -108,6 +108,7 @@ export class Supervisor {
 
   /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
   attach(notify: number, gone: () => void): void {
+    this.native.posixNotifySync(notify); // where it is not known, calls only take longer
     const source = this.loop.addSource(notify, EPOLLIN, () => {
       if (this.serve(notify)) return;
       this.loop.removeSource(source);

@@ -9,6 +9,11 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#ifndef SECCOMP_IOCTL_NOTIF_SET_FLAGS
+#define SECCOMP_IOCTL_NOTIF_SET_FLAGS SECCOMP_IOW(4, __u64)
+#define SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP 1
+#endif
+
 /** A call as JavaScript keeps it (host/posix/call.ts): the kernel's record, and the socket its first argument means. */
 struct record {
   struct seccomp_notif n;
@@ -117,7 +122,13 @@ static napi_value notify_valid(napi_env env, napi_callback_info info) {
   return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ID_VALID, &id));
 }
 
+/** posixNotifySync(fd): wake the caller and us on one processor (since Linux 6.6); -errno where that is not known. */
+static napi_value notify_sync(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_SET_FLAGS, (unsigned long)SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP));
+}
+
 const struct posix_function POSIX_NOTIFY[] = {
     {"posixNotifyReceive", notify_receive}, {"posixNotifyAnswer", notify_answer}, {"posixNotifyGiveFd", notify_give_fd},
-    {"posixNotifyReplaceFd", notify_replace_fd}, {"posixNotifyValid", notify_valid}, {NULL, NULL},
+    {"posixNotifyReplaceFd", notify_replace_fd}, {"posixNotifyValid", notify_valid}, {"posixNotifySync", notify_sync}, {NULL, NULL},
 };
