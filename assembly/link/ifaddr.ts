@@ -78,8 +78,8 @@ export function ifaddrInit(): void {
 }
 
 /**
- * Add an address to the end of `d`'s list; `plen` in the 16-byte form. Null with EEXIST or ENOBUFS in `ifaddrErrno`'s place: see ifaddrFindOn first.
- * The caller sets flags and scope, then calls ifaddrPublish.
+ * Add an address to the end of `d`'s list, with its scope; `plen` in the 16-byte form. Null when the table is full. The caller has looked
+ * for a duplicate, sets flags and lifetimes, and tells the control plane.
  */
 export function ifaddrAlloc(d: NetDevice, addr: usize, plen: u32): Ifaddr | null {
   const p = POOL.alloc();

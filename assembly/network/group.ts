@@ -14,8 +14,6 @@ import { NetDevice, netDeviceByIndex } from "../link/net_device";
   changes: u8;
   /** We were the last to report (RFC 2236 3: only then is a leave needed). */
   reporter: u8;
-  /** A query is to be answered by the timer, not only a change. */
-  queried: u8;
   t0: u64; t1: u64; t2: u64; t3: u64; t4: u64;
 
   @inline get addr(): usize { return changetype<usize>(this) + offsetof<Group>("addr0"); }

@@ -92,7 +92,6 @@ function timer(arg: usize): void {
   const v = version(d);
   const changing = g.changes > 0;
   if (changing) g.changes--;
-  g.queried = 0;
   if (v == 3) report3(g, changing ? CHANGE_TO_EXCLUDE : MODE_IS_EXCLUDE);
   else send(d, addrV4(g.addr), v == 2 ? REPORT_V2 : REPORT_V1, addrV4(g.addr));
   g.reporter = 1;
@@ -204,7 +203,6 @@ function query(skb: Skb, d: NetDevice): void {
     if (a != ALL_HOSTS && (group == 0 || a == group)) {
       const at = now() + <u64>randBelow(<u32>max<u64>(1, delay / MS)) * MS;
       if (!g.timer.armed || g.timer.expires > at) g.timer.arm(at);
-      g.queried = 1;
     }
     g = groupNext(g);
   }

@@ -72,7 +72,6 @@ function timer(arg: usize): void {
   if (!d.up) return;
   const changing = g.changes > 0;
   if (changing) g.changes--;
-  g.queried = 0;
   if (in6Of(d).mldV1Until <= now()) report2(g, changing ? CHANGE_TO_EXCLUDE : MODE_IS_EXCLUDE);
   else send1(d, g.addr, ICMPV6_MLD_REPORT, g.addr);
   g.reporter = 1;
@@ -180,7 +179,6 @@ function query(skb: Skb, d: NetDevice, group: usize): void {
     if (!silent(d, g.addr) && (any || memory.compare(g.addr, group, ADDR_LEN) == 0)) {
       const at = now() + <u64>randBelow(<u32>max<u64>(1, delay / MS)) * MS;
       if (!g.timer.armed || g.timer.expires > at) g.timer.arm(at);
-      g.queried = 1;
     }
     g = groupNext(g);
   }
