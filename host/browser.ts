@@ -1,5 +1,7 @@
 // What runs in a browser too: a core, the stack that drives it, its configuration, captures. No node:* behind any of it.
 export { CoreTrap, DEFAULT_MEMORY, createCore, type Core, type CoreOptions } from './core.js';
+export { monotonicNs, wallOffsetNs } from './clock.js';
+export { randomBytes } from './entropy.js';
 export { CoreMemory } from './memory.js';
 export { Stack, registerDevice, type FrameTap, type StackHooks } from './stack.js';
 export { localMac, type Vif, type VifPort, type VifSpec, type VifStats } from './vif.js';

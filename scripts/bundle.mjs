@@ -1,8 +1,10 @@
-// Bundle the `nuse` command and its worker, so that starting reads two files instead of a hundred.
+// Bundle the `nuse` command and its worker, so that starting reads two files instead of a hundred; and the browser entry,
+// which a page imports as it is.
 import { build } from 'esbuild';
 import { mkdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { browserBundle } from './check/browser.mjs';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const out = join(root, 'build/bundle');
@@ -22,3 +24,4 @@ await build({
   banner: { js: "import { createRequire as nuseCreateRequire } from 'node:module'; const require = nuseCreateRequire(import.meta.url);" },
   logLevel: 'warning',
 });
+await build({ ...browserBundle(root), outfile: join(root, 'build/browser/nuse.js'), sourcemap: true, logLevel: 'warning' });

@@ -19,6 +19,7 @@ const CHECKS = [
   ['lint and format', [tool('eslint', 'eslint'), '.', '--max-warnings=0']],
   ['ABI constants', ['scripts/abi.mjs', '--check']],
   ['layers', ['scripts/check/layers.mjs']],
+  ['browser entry', ['scripts/check/browser.mjs']],
   ['dead exports', ['scripts/check/dead.mjs']],
   ['no allocation after init', ['scripts/check/noalloc.mjs', ...CORES]],
   ['imports and exports of the core', ['scripts/check/surface.mjs']],

@@ -5,7 +5,7 @@ import { readModule, sources } from './modules.mjs';
 /** Files whose exports are used from outside of the sources: entries, the ABI and what is derived from it. */
 const ENTRIES = [
   /^assembly\/(index|abi|sanitize|host|lib\/panic)\.ts$/, /^assembly\/core\/(drop|mib|sysctl)\.ts$/, /^host\/(index|browser)\.ts$/, /^host\/abi\//, /^host\/cli\/main\.ts$/,
-  /\.config\.(ts|mjs)$/, /^test\/.*\.test\.ts$/, /^test\/assembly\//, /^bench\//, /^examples\//,
+  /\.config\.(ts|mjs)$/, /^test\/.*(\.test|_page)\.ts$/, /^test\/assembly\//, /^bench\//, /^examples\//,
 ];
 
 /**

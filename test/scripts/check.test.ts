@@ -69,6 +69,34 @@ const WRONG: [string, Record<string, string>, RegExp][] = [
 ];
 for (const [name, files, why] of WRONG) test(`layers: ${name}`, () => fails(layers(files), why));
 
+const PAGE = {
+  'host/browser.ts': "export { c } from './core.js';\n",
+  'host/core.ts': "import { p } from 'package';\nexport const c = p;\n",
+  'node_modules/package/package.json': '{ "name": "package", "type": "module", "exports": "./index.js" }',
+  'node_modules/package/index.js': 'export const p = 1;\n',
+  'build/browser/nuse.js': '', 'build/js/host/browser.d.ts': '',
+};
+const LEADS = { types: './build/js/host/browser.d.ts', default: './build/browser/nuse.js' };
+const browserEntry = (files: Record<string, string>, entry: unknown = LEADS) => [
+  'scripts/check/browser.mjs', tree({ ...PAGE, 'package.json': JSON.stringify({ exports: { '.': { browser: LEADS }, './browser': entry } }), ...files }),
+];
+test('browser entry: builtins of Node are found wherever they hide, and a manifest that leads elsewhere', () => {
+  passes(browserEntry({}));
+  fails(browserEntry({ 'host/core.ts': "import { readFileSync } from 'node:fs';\nexport const c = readFileSync;\n" }), /host\/core\.ts: imports node:fs/);
+  fails(browserEntry({ 'host/core.ts': "export const c = () => import('node:net');\n" }), /imports node:net/);
+  fails(browserEntry({ 'node_modules/package/index.js': "import * as p from 'fs';\nexport { p };\n" }), /package\/index\.js: imports fs/);
+  fails(browserEntry({}, './build/js/host/browser.js'), /"\.\/browser".* does not lead to/);
+  fails(browserEntry({}, { default: LEADS.default }), /has not the types/);
+  fails(browserEntry({}, { default: LEADS.default, types: LEADS.types }), /types belong first/);
+});
+test('browser entry: what a bundler makes of the package is what is published', async () => {
+  const { build } = await import('esbuild');
+  for (const name of ['nuse', 'nuse/browser']) {
+    const { metafile } = await build({ stdin: { contents: `import { createCore } from '${name}'; createCore();`, resolveDir: ROOT }, bundle: true, write: false, platform: 'browser', format: 'esm', metafile: true });
+    assert.equal(Object.keys(metafile.inputs), ['build/browser/nuse.js', '<stdin>'], name);
+  }
+});
+
 test('dead exports', () => {
   passes(['scripts/check/dead.mjs', tree(SOUND)]);
   fails(['scripts/check/dead.mjs', tree({ ...SOUND, 'assembly/lib/a.ts': `${SOUND['assembly/lib/a.ts']}export function unused(): void {}\n` })], /lib\/a\.ts:2: unused/);
