@@ -144,6 +144,15 @@ export const MSG_CONTROLLEN: u32 = 20; // u32 in: room; out: used
 export const MSG_FLAGS: u32 = 24; // u32 out: MSG_TRUNC, MSG_CTRUNC ...
 export const MSGHDR_SIZE: u32 = 32;
 
+// ---- record of a connection request that waits for the host, REQ_SIZE bytes (sys_request_take writes, sys_request_answer reads) ----
+/** sockaddr_in6: where the peer wants to go (IPv4 as ::ffff:a.b.c.d). */
+export const REQ_LOCAL: u32 = 0;
+/** sockaddr_in6: the peer. */
+export const REQ_PEER: u32 = 28;
+/** u32: sequence number of its SYN. */
+export const REQ_ISN: u32 = 56;
+export const REQ_SIZE: u32 = 60;
+
 /** Socket readiness, as Linux poll(2). */
 export const enum Poll {
   IN = 0x1,

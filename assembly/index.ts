@@ -29,6 +29,7 @@ export {
   sys_accept, sys_bind, sys_close, sys_connect, sys_getpeername, sys_getsockname, sys_getsockopt, sys_ioctl, sys_listen, sys_poll, sys_recvmsg,
   sys_rx_consume, sys_rx_peek, sys_sendmsg, sys_setsockopt, sys_shutdown, sys_socket, sys_tx_commit, sys_tx_reserve,
 } from "./socket/syscall";
+export { ctl_tproxy, sys_reject, sys_request_answer, sys_request_take } from "./socket/tproxy";
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;

@@ -48,11 +48,12 @@ export function putRoute(r: Route, type: u32): void {
   const plen = v4 ? r.plen - 96 : r.plen;
   store<u8>(p, v4 ? AF_INET : AF_INET6);
   store<u8>(p, plen, 1);
-  store<u8>(p, RT_TABLE_MAIN, 4);
+  const table = r.type == <u8>RouteType.LOCAL ? RT_TABLE_LOCAL : RT_TABLE_MAIN;
+  store<u8>(p, table, 4);
   store<u8>(p, r.protocol, 5);
   store<u8>(p, r.scope, 6);
   store<u8>(p, r.type, 7);
-  attrU32(RTA_TABLE, RT_TABLE_MAIN);
+  attrU32(RTA_TABLE, table);
   if (plen) putAddr(RTA_DST, v4, r.dst);
   if (r.metric) attrU32(RTA_PRIORITY, r.metric);
   if (r.mtu) {
@@ -136,12 +137,13 @@ export function newRoute(p: usize, flags: u32): i32 {
   const v4 = load<u8>(p) == <u8>AF_INET;
   const type = <i32>load<u8>(p, 7);
   const refuse = type == RouteType.BLACKHOLE || type == RouteType.UNREACHABLE || type == RouteType.PROHIBIT;
-  if (!refuse && type != RouteType.UNICAST) return -Errno.EINVAL;
+  if (!refuse && type != RouteType.UNICAST && type != RouteType.LOCAL) return -Errno.EINVAL;
   // A destination with host bits set is a mistake (Linux says EINVAL).
   addrCopy(SRC, DST);
   addrMask(SRC, plen);
   if (memory.compare(SRC, DST, 16)) return -Errno.EINVAL;
   const gw = readAddr(RTA_GATEWAY, v4, GW);
+  if (gw && type == RouteType.LOCAL) return -Errno.EINVAL;
   let oif = attributeU32(RTA_OIF, 0);
   if (!refuse) {
     if (gw) {

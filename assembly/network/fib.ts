@@ -10,6 +10,7 @@ import { NotifyEvent, notify } from "../core/proto";
 import { SEC, now } from "../core/time";
 import { Timer } from "../core/timer";
 import { neighFind } from "../link/neighbour";
+import { addrIsLocal } from "../link/ifaddr";
 import { NetDevice, netDeviceByIndex } from "../link/net_device";
 
 /** RTN_* of Linux. */
@@ -71,6 +72,8 @@ const PMTU_WAYS: u32 = 4;
   pmtu: usize;
   /** Raised whenever a cached decision may have become wrong. */
   genid: u32;
+  /** Routes of type local. */
+  locals: u32;
 }
 const S = changetype<State>(memory.data(offsetof<State>(), 8));
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
@@ -124,6 +127,7 @@ export function fibAdd(dst: usize, plen: u32, gw: usize, ifindex: u32, metric: u
   r.hashNext = load<usize>(link);
   store<usize>(link, p);
   store<u32>(LENGTHS + (plen << 2), load<u32>(LENGTHS + (plen << 2)) + 1);
+  if (type == RouteType.LOCAL) S.locals++;
   S.genid++;
   notify(NotifyEvent.ROUTE_NEW, p);
   return r;
@@ -148,6 +152,7 @@ export function fibDel(r: Route): void {
   store<usize>(link, r.hashNext);
   store<u32>(LENGTHS + (r.plen << 2), load<u32>(LENGTHS + (r.plen << 2)) - 1);
   r.timer.cancel();
+  if (r.type == <u8>RouteType.LOCAL) S.locals--;
   S.genid++;
   notify(NotifyEvent.ROUTE_DEL, changetype<usize>(r));
   POOL.release(changetype<usize>(r));
@@ -204,6 +209,19 @@ function usable(r: Route): bool {
   if (!r.ifindex) return true; // blackhole and its kin
   const d = netDeviceByIndex(r.ifindex);
   return d != null && d.up;
+}
+
+/**
+ * May packets for `addr` be delivered here and sockets speak as it: an address of an interface, or one that a route of type local
+ * covers (Linux's AnyIP, `ip route add local PREFIX dev DEV`)? `ifindex` as of addrIsLocal.
+ */
+export function fibIsLocal(addr: usize, ifindex: u32): bool { return addrIsLocal(addr, ifindex) || fibRoutesLocal(addr); }
+
+/** Does a route of type local cover `addr`, more closely than any other? */
+export function fibRoutesLocal(addr: usize): bool {
+  if (!S.locals) return false;
+  const r = fibLookup(addr, 0);
+  return r != null && r.type == <u8>RouteType.LOCAL;
 }
 
 /** Is `addr` on a link we are attached to (a unicast route without gateway)? For checking gateways. */

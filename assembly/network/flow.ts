@@ -7,7 +7,7 @@ import { now } from "../core/time";
 import { addrIsLocal, ifaddrIsBroadcast } from "../link/ifaddr";
 import { neighConfirm } from "../link/neighbour";
 import { NetDevice, loopbackDevice, netDeviceByIndex } from "../link/net_device";
-import { fibGenid, fibLookup, pmtuOf, pmtuUntil, routeRefusal } from "./fib";
+import { RouteType, fibGenid, fibIsLocal, fibLookup, pmtuOf, pmtuUntil, routeRefusal } from "./fib";
 import { ipv4Output } from "./ipv4/output";
 import { mtu6 } from "./ipv6/in6";
 import { ipv6Output } from "./ipv6/output";
@@ -91,7 +91,7 @@ export function flowRoute(f: Flow): i32 {
       store<u64>(f.dst, 0x0100000000000000, 8);
     }
   }
-  if (!any && !(f.flags & FLOW_FOREIGN_SRC) && !addrIsLocal(f.src, f.oif)) {
+  if (!any && !(f.flags & FLOW_FOREIGN_SRC) && !fibIsLocal(f.src, f.oif)) {
     if (!(f.flags & FLOW_ANYSRC)) return -Errno.EADDRNOTAVAIL;
     clearSource(f, v4);
   }
@@ -136,17 +136,20 @@ function routeGroup(f: Flow): i32 {
   return 0;
 }
 
+// To ourselves, through the loopback device.
+function routeLocal(f: Flow): i32 {
+  const lo = loopbackDevice();
+  if (!lo.up) return -Errno.ENETDOWN;
+  f.dev = changetype<usize>(lo);
+  addrCopy(f.nexthop, f.dst);
+  f.mtu = lo.mtu;
+  f.flags |= FLOW_LOCAL;
+  if (addrIsAny(f.src)) addrCopy(f.src, f.dst);
+  return 0;
+}
+
 function routeUnicast(f: Flow, v4: bool): i32 {
-  if (addrIsLocal(f.dst, f.oif)) {
-    const lo = loopbackDevice();
-    if (!lo.up) return -Errno.ENETDOWN;
-    f.dev = changetype<usize>(lo);
-    addrCopy(f.nexthop, f.dst);
-    f.mtu = lo.mtu;
-    f.flags |= FLOW_LOCAL;
-    if (addrIsAny(f.src)) addrCopy(f.src, f.dst);
-    return 0;
-  }
+  if (addrIsLocal(f.dst, f.oif)) return routeLocal(f);
   if (!v4 && v6IsLoopback(f.dst)) return -Errno.ENETUNREACH;
   if (!v4 && v6IsLinkLocal(f.dst) && !f.oif && linkLocalAmbiguous()) return -Errno.EINVAL;
   const r = fibLookup(f.dst, f.oif);
@@ -161,6 +164,7 @@ function routeUnicast(f: Flow, v4: bool): i32 {
   }
   const no = routeRefusal(r);
   if (no) return no;
+  if (r.type == <u8>RouteType.LOCAL) return routeLocal(f);
   if (r.hasGateway && f.flags & FLOW_DONTROUTE) return -Errno.ENETUNREACH;
   const d = netDeviceByIndex(r.ifindex)!;
   f.dev = changetype<usize>(d);

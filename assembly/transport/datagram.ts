@@ -6,14 +6,13 @@ import { Pool } from "../lib/pool";
 import { AF_INET, AF_INET6, Sock, SockFlag, sockError, sockWake } from "../core/sock";
 import { Skb, skbAlloc, skbFree } from "../core/skb";
 import { Sysctl, sysctl } from "../core/sysctl";
-import { addrIsLocal } from "../link/ifaddr";
 import { ETH_P_IP } from "../wire/ethernet";
 import { Ipv4Header } from "../wire/ipv4";
 import { Ipv6Header } from "../wire/ipv6";
 import {
   FLOW_BROADCAST, FLOW_DONTROUTE, FLOW_FOREIGN_SRC, FLOW_NO_MC_LOOP, Flow, PMTUDISC_DO, PMTUDISC_DONT, PMTUDISC_INTERFACE, flowRoute, flowStale,
 } from "../network/flow";
-import { pmtuLearn } from "../network/fib";
+import { fibIsLocal, pmtuLearn } from "../network/fib";
 
 /** Values of Sock.state for datagram sockets (Linux's TCP_ESTABLISHED and TCP_CLOSE). */
 export const STATE_CONNECTED: u8 = 1;
@@ -131,7 +130,7 @@ export function bindCheck(sk: Sock, addr: usize, scope: u32): i32 {
   if (addrIsAny(addr) || addrIsMulticast(addr)) return 0;
   if (v4 && addrV4(addr) == 0xffffffff) return 0;
   if (sk.has(SockFlag.FREEBIND) || sk.has(SockFlag.TRANSPARENT) || sysctl(v4 ? Sysctl.IP_NONLOCAL_BIND : Sysctl.IP6_NONLOCAL_BIND)) return 0;
-  return addrIsLocal(addr, scope ? scope : sk.boundIf) ? 0 : -Errno.EADDRNOTAVAIL;
+  return fibIsLocal(addr, scope ? scope : sk.boundIf) ? 0 : -Errno.EADDRNOTAVAIL;
 }
 
 // Fill a flow from the socket's options.

@@ -17,6 +17,7 @@ export const ICMP_HOST_UNREACH: u32 = 1;
 export const ICMP_PROT_UNREACH: u32 = 2;
 export const ICMP_PORT_UNREACH: u32 = 3;
 export const ICMP_FRAG_NEEDED: u32 = 4;
+export const ICMP_PKT_FILTERED: u32 = 13;
 // codes of ICMP_TIME_EXCEEDED
 export const ICMP_EXC_TTL: u32 = 0;
 export const ICMP_EXC_FRAGTIME: u32 = 1;

@@ -70,6 +70,10 @@ export const MSG_CONTROL = 16;
 export const MSG_CONTROLLEN = 20;
 export const MSG_FLAGS = 24;
 export const MSGHDR_SIZE = 32;
+export const REQ_LOCAL = 0;
+export const REQ_PEER = 28;
+export const REQ_ISN = 56;
+export const REQ_SIZE = 60;
 
 export const Vnet = {
   F_NEEDS_CSUM: 1,

@@ -13,6 +13,13 @@ export interface CoreExports {
   ctl_sysctl_get(key: number): number;
   ctl_device_conf_set(ifindex: number, key: number, value: number): number;
   ctl_device_conf_get(ifindex: number, key: number): number;
+  /** Give socket h all packets of its interface that find no socket. */
+  ctl_tproxy(h: number): number;
+  /** Writes the record (REQ_SIZE bytes) of a connection request that waits for a verdict. */
+  sys_request_take(h: number, ptr: number): number;
+  sys_request_answer(h: number, ptr: number, errno: number): number;
+  /** The ICMP error meaning errno; ptr: sockaddr_in6 of the sender, then of the destination. */
+  sys_reject(ifindex: number, proto: number, ptr: number, quotePtr: number, len: number, errno: number): number;
   sys_socket(family: number, type: number, protocol: number): number;
   sys_bind(h: number, addrPtr: number, len: number): number;
   sys_connect(h: number, addrPtr: number, len: number): number;

@@ -58,6 +58,8 @@ export interface RouteConfig {
   dev?: string;
   /** Lower is preferred; 0 is the default of IPv4 and 1024 that of IPv6. */
   metric?: number;
+  /** What the prefix covers is delivered here (RTN_LOCAL); `dev` is where it comes in. */
+  local?: boolean;
 }
 
 /** A permanent neighbour entry. */

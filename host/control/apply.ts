@@ -9,7 +9,7 @@ import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkClient, RequestBuilder, at
 
 const RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_NEWROUTE = 24, RTM_NEWNEIGH = 28;
 const IFLA_IFNAME = 3, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8, IFA_F_TENTATIVE = 0x40, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, NDA_DST = 1, NDA_LLADDR = 2;
-const AF_INET = 2, AF_INET6 = 10, IFF_UP = 1, RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RTN_UNICAST = 1, NUD_PERMANENT = 0x80, RT_SCOPE_LINK = 253;
+const AF_INET = 2, AF_INET6 = 10, IFF_UP = 1, RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RTN_UNICAST = 1, RTN_LOCAL = 2, RT_SCOPE_HOST = 254, NUD_PERMANENT = 0x80, RT_SCOPE_LINK = 253;
 
 const le32 = (v: number): number[] => [v & 255, (v >>> 8) & 255, (v >>> 16) & 255, v >>> 24];
 const le16 = (v: number): number[] => [v & 255, v >> 8];
@@ -64,8 +64,8 @@ export function applyConfig(core: Core, config: StackConfig): void {
       netlink.request(RTM_NEWNEIGH, NLM_F_CREATE, body.bytes, `neighbour ${n.address}`);
     }
     for (const r of config.routes) {
-      const dst = ip(r.network), scope = r.via ? 0 : RT_SCOPE_LINK;
-      const body = new RequestBuilder().header([family(dst), r.prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, dst.length === 4 ? scope : 0, RTN_UNICAST, 0, 0, 0, 0]);
+      const dst = ip(r.network), scope = r.local ? RT_SCOPE_HOST : r.via ? 0 : RT_SCOPE_LINK;
+      const body = new RequestBuilder().header([family(dst), r.prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, dst.length === 4 ? scope : 0, r.local ? RTN_LOCAL : RTN_UNICAST, 0, 0, 0, 0]);
       if (r.prefix) body.attr(RTA_DST, dst);
       if (r.via) body.attr(RTA_GATEWAY, ip(r.via));
       if (r.dev) body.u32(RTA_OIF, device(r.dev));

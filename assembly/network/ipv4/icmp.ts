@@ -17,6 +17,7 @@ import {
   ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY, IcmpHeader,
 } from "../../wire/icmp";
 import { IP_OFFMASK, IPPROTO_ICMP, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
+import { fibIsLocal } from "../fib";
 import { Flow, flowRoute, ipOutput } from "../flow";
 import { FragQueue } from "../reassemble";
 import { redirectLearn } from "../redirect";
@@ -111,9 +112,11 @@ export function icmpSend(skb: Skb, type: u32, code: u32, info: u32): void {
   const f = FLOW;
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());
   addrSetV4(f.dst, src);
-  // Answer from the address that was spoken to; a router answers from the interface (RFC 1812 4.3.2.4).
+  // Answer from the address that was spoken to; a router answers from the interface (RFC 1812 4.3.2.4). What a host says of its
+  // ports and protocols is said as that host also where a local route makes us speak for it.
   addrSetV4(f.src, dst);
-  if (!addrIsLocal(f.src, 0)) addrSetV4(f.src, 0);
+  const host = type == ICMP_DEST_UNREACH && (code == ICMP_PORT_UNREACH || code == ICMP_PROT_UNREACH);
+  if (host ? !fibIsLocal(f.src, 0) : !addrIsLocal(f.src, 0)) addrSetV4(f.src, 0);
   f.proto = <u8>IPPROTO_ICMP;
   f.tos = <u8>((h.tos & 0x1e) | 0xc0); // internetwork control, RFC 1812 4.3.2.5
   if (flowRoute(f) < 0) return;
@@ -208,7 +211,7 @@ function reply(skb: Skb, type: u32): void {
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());
   addrSetV4(f.dst, h.src);
   addrSetV4(f.src, h.dst);
-  if (!addrIsLocal(f.src, 0)) addrSetV4(f.src, 0); // it came to a group
+  if (!fibIsLocal(f.src, 0)) addrSetV4(f.src, 0); // it came to a group
   f.proto = <u8>IPPROTO_ICMP;
   f.tos = <u8>h.tos;
   if (flowRoute(f) < 0) {
@@ -318,7 +321,7 @@ function error(skb: Skb): void {
     return;
   }
   addrSetV4(ADDR, inner.src);
-  if (!addrIsLocal(ADDR, 0) || (type == ICMP_DEST_UNREACH && code > MAX_UNREACH)) {
+  if (!fibIsLocal(ADDR, 0) || (type == ICMP_DEST_UNREACH && code > MAX_UNREACH)) {
     skbDrop(skb, Drop.ICMP_NO_SOCKET);
     return;
   }

@@ -5,13 +5,14 @@ import { Mib, mibInc } from "../../core/mib";
 import { Hook, hook, inetProtoDeliver, inetProtoKnown } from "../../core/proto";
 import { CsumState, PktType, Skb, skbDrop, skbFree } from "../../core/skb";
 import { Sysctl, sysctl } from "../../core/sysctl";
-import { addrIsLocal, ifaddrIsBroadcast } from "../../link/ifaddr";
+import { ifaddrIsBroadcast } from "../../link/ifaddr";
 import { LOOPED_GROUP } from "../../link/loopback";
 import { NetDevice } from "../../link/net_device";
 import { ICMP_DEST_UNREACH, ICMP_PARAMETERPROB, ICMP_PROT_UNREACH } from "../../wire/icmp";
 import {
   IPPROTO_IGMP, IP_MF, IP_OFFMASK, IPOPT_END, IPOPT_LSRR, IPOPT_NOP, IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TS, IPV4_HLEN, Ipv4Header,
 } from "../../wire/ipv4";
+import { fibIsLocal } from "../fib";
 import { reassemble } from "../reassemble";
 import { ipv4Forward } from "./forward";
 import { icmpSend } from "./icmp";
@@ -82,9 +83,9 @@ export function ipv4Input(skb: Skb): void {
   }
   addrSetV4(DST, dst);
   // A spoofed source: our own address on a packet from the wire (Linux calls it martian).
-  if (addrIsLocal(DST, d.ifindex)) {
+  if (fibIsLocal(DST, d.ifindex)) {
     addrSetV4(DST, src);
-    if (!d.isLoopback && src && addrIsLocal(DST, d.ifindex)) {
+    if (!d.isLoopback && src && fibIsLocal(DST, d.ifindex)) {
       drop(skb, Mib.IpInAddrErrors, Drop.IP_INADDRERRORS);
       return;
     }

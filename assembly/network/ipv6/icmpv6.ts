@@ -17,6 +17,7 @@ import {
 import {
   FRAG_HLEN, IPV6_HLEN, IPV6_MIN_MTU, Ipv6Header, NEXTHDR_AUTH, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
+import { fibIsLocal } from "../fib";
 import { Flow, flowRoute, ipOutput } from "../flow";
 import { icmpAllow } from "../ipv4/icmp";
 import { FragQueue } from "../reassemble";
@@ -88,7 +89,10 @@ export function icmpv6Send(skb: Skb, type: u32, code: u32, info: u32): void {
   const f = FLOW;
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());
   addrCopy(f.dst, h.src);
-  if (!v6IsMulticast(h.dst) && addrIsLocal(h.dst, changetype<NetDevice>(skb.dev).ifindex)) addrCopy(f.src, h.dst);
+  // As icmpSend of IPv4: a port's refusal comes from the host, everything else from an address that is really ours.
+  const oif = changetype<NetDevice>(skb.dev).ifindex;
+  const host = type == ICMPV6_DEST_UNREACH && code == ICMPV6_PORT_UNREACH;
+  if (!v6IsMulticast(h.dst) && (host ? fibIsLocal(h.dst, oif) : addrIsLocal(h.dst, oif))) addrCopy(f.src, h.dst);
   f.proto = <u8>NEXTHDR_ICMP;
   if (load<u8>(f.dst) == 0xfe && skb.dev) f.oif = changetype<NetDevice>(skb.dev).ifindex;
   if (flowRoute(f) < 0) return;
@@ -209,7 +213,7 @@ function error(skb: Skb): void {
     skbDrop(skb, Drop.ICMP_MALFORMED);
     return;
   }
-  if (!addrIsLocal(inner.src, changetype<NetDevice>(skb.dev).ifindex)) {
+  if (!fibIsLocal(inner.src, changetype<NetDevice>(skb.dev).ifindex)) {
     skbDrop(skb, Drop.ICMP_NO_SOCKET);
     return;
   }

@@ -6,13 +6,14 @@ import { Mib, mibInc } from "../../core/mib";
 import { Hook, hook, inetProtoDeliver, inetProtoKnown } from "../../core/proto";
 import { CsumState, PktType, Skb, skbDrop, skbFree } from "../../core/skb";
 import { Sysctl, sysctl } from "../../core/sysctl";
-import { addrIsLocal, ifaddrFind } from "../../link/ifaddr";
+import { ifaddrFind } from "../../link/ifaddr";
 import { LOOPED_GROUP } from "../../link/loopback";
 import { NetDevice } from "../../link/net_device";
 import { ICMPV6_HDR_FIELD, ICMPV6_HDR_INCOMPLETE, ICMPV6_PARAMPROB, ICMPV6_UNK_NEXTHDR, ICMPV6_UNK_OPTION } from "../../wire/icmp";
 import {
   FRAG_HLEN, IPV6_HLEN, Ipv6Header, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP, NEXTHDR_NONE, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
+import { fibIsLocal, fibRoutesLocal } from "../fib";
 import { reassemble } from "../reassemble";
 import { ipv6Forward } from "./forward";
 import { icmpv6Send } from "./icmpv6";
@@ -77,7 +78,11 @@ export function ipv6Input(skb: Skb): void {
     ipv6Deliver(skb);
     return;
   }
-  if (addrIsLocal(h.dst, d.ifindex) || (ifaddrFind(h.dst, d.ifindex) != null && h.nextHeader == NEXTHDR_ICMP)) {
+  if (fibIsLocal(h.dst, d.ifindex) || (ifaddrFind(h.dst, d.ifindex) != null && h.nextHeader == NEXTHDR_ICMP)) {
+    if (!ours && fibRoutesLocal(h.src)) { // an answer would come to ourselves (martian, as for IPv4)
+      drop(skb, Mib.Ip6InAddrErrors, Drop.IP_INADDRERRORS);
+      return;
+    }
     ipv6Deliver(skb);
     return;
   }

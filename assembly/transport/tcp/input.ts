@@ -8,13 +8,14 @@ import { seqGt, seqIn, seqLt } from "../../lib/seq";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibAdd, mibInc } from "../../core/mib";
 import { CsumState, PktType, Skb, skbCsum, skbDrop, skbFree } from "../../core/skb";
-import { SHUT_RCV, SHUT_SND, SockFlag, sockWake } from "../../core/sock";
+import { SHUT_RCV, SHUT_SND, SockFlag, SockKind, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { SEC, now } from "../../core/time";
 import { flowConfirm } from "../../network/flow";
 import { NetDevice } from "../../link/net_device";
 import { ETH_P_IP } from "../../wire/ethernet";
 import { IPPROTO_TCP, TCP_HLEN, TcpFlag, TcpHeader } from "../../wire/tcp";
+import { tproxyFind } from "../tproxy";
 import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "./ack";
 import { challengeAck } from "./challenge";
 import { ackCheck, dataQueue, enterQuickack } from "./data";
@@ -117,7 +118,8 @@ function demux(skb: Skb): void {
     if (timeWaitInput(changetype<TimeWait>(m), ISN) == TwAction.DONE) return;
     isn = load<u32>(ISN);
   }
-  const lsk = listenerFind(h, IN.daddr, IN.dport, IN.ifindex);
+  let lsk = listenerFind(h, IN.daddr, IN.dport, IN.ifindex);
+  if (!lsk) lsk = tproxyFind(SockKind.TCP, IN.ifindex);
   if (!lsk) {
     dropCount(Drop.NO_SOCKET);
     replyReset();

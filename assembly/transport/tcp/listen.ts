@@ -9,17 +9,19 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, US, now } from "../../core/time";
 import { flowRoute } from "../../network/flow";
 import { IPPROTO_TCP, TcpFlag } from "../../wire/tcp";
+import { tproxyForget } from "../tproxy";
 import { oowAllowed } from "./challenge";
 import { cookieCheck, cookieSack, cookieWscale, tsOffsetFor } from "./isn";
+import { deferredInput } from "./defer";
 import { advertisedMss, headerLenSet, initRcvMss, syncMss } from "./mss";
 import { replyFlow, replyReset, replySend } from "./reply";
-import { Request, cookiesExpected, requestDrop, requestFill, requestSyn, requestWindow, requestsPurge, sendSynAck, tempRequest } from "./request";
+import { Request, cookiesExpected, requestArm, requestDrop, requestFill, requestSyn, requestWindow, requestsPurge, sendSynAck, tempRequest } from "./request";
 import { rtoSet, rttSample, minRttUpdate } from "./rtt";
 import { IN, OPT } from "./segin";
 import { flowSetup, tcbSetup } from "./setup";
 import { destroyLater, tcpAbort } from "./state";
 import { connInsert, portInsert } from "./table";
-import { Ecn, RTO_INIT, RTO_MAX, Tcb, TcpState, tcb, tcbAlloc } from "./tcp";
+import { Ecn, Tcb, TcpState, tcb, tcbAlloc } from "./tcp";
 
 // ---- the accept queue ----
 function acceptPush(lt: Tcb, tp: Tcb): void {
@@ -44,6 +46,8 @@ export function acceptShift(lt: Tcb): Tcb | null {
 /** The listener closes: half-open connections vanish, established children nobody accepted are reset. */
 export function listenerGone(lsk: Sock): void {
   const lt = tcb(lsk);
+  tproxyForget(lsk);
+  lt.deferSyn = false;
   requestsPurge(lt);
   let tp = acceptShift(lt);
   while (tp) {
@@ -191,6 +195,10 @@ function requestAck(r: Request): void {
  * must process it now, or null when it has been dealt with.
  */
 export function requestInput(r: Request): Tcb | null {
+  if (r.deferred) {
+    deferredInput(r);
+    return null;
+  }
   const lt = tcb(r.listener);
   const flags = IN.flags & (TcpFlag.RST | TcpFlag.SYN | TcpFlag.ACK);
   const rst = IN.has(TcpFlag.RST);
@@ -202,7 +210,7 @@ export function requestInput(r: Request): Tcb | null {
     if (oowAllowed(oow)) {
       sendSynAck(r);
       r.retrans++;
-      r.timer.armIn(min(RTO_INIT << min<u32>(r.timeouts, 8), RTO_MAX));
+      requestArm(r);
     }
     return null;
   }

@@ -1,12 +1,13 @@
 // Connection requests: what a SYN leaves behind until the handshake completes (RFC 9293 3.10.7.4 SYN-RECEIVED),
 // small enough for many, with SYN cookies beyond that (RFC 4987).
+import { Poll } from "../../abi";
 import { addrCopy, addrIsV4 } from "../../lib/addr";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { skbAlloc } from "../../core/skb";
-import { Sock } from "../../core/sock";
+import { Sock, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
@@ -49,6 +50,9 @@ import { initialWindow, initialWscale, winFromSpace } from "./window";
   ecnOk: bool;
   /** The final ACK came but the connection waits for data or for room in the accept queue. */
   acked: bool;
+  /** The SYN-ACK waits for the host (defer.ts), which has been told of the request. */
+  deferred: bool;
+  told: bool;
   tos: u8;
   timeouts: u32;
   retrans: u32;
@@ -63,6 +67,8 @@ import { initialWindow, initialWscale, winFromSpace } from "./window";
 }
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+/** How long a peer that doubles its timer may be late with its next SYN before it has given up, ns. */
+const SYN_GRACE: u64 = 3 * SEC;
 /** A request on the stack: the one a cookie stands for. */
 const TEMP = changetype<Request>(memory.data(offsetof<Request>(), 8));
 
@@ -91,6 +97,11 @@ export function requestsPurge(lt: Tcb): void {
 function requestTimeout(p: usize): void {
   const r = changetype<Request>(p);
   const lt = tcb(r.listener);
+  if (r.deferred) { // no SYN any more
+    mibInc(Mib.TcpAttemptFails);
+    requestDrop(r);
+    return;
+  }
   r.timeouts++;
   const limit = lt.synRetries ? lt.synRetries : sysctl(Sysctl.TCP_SYNACK_RETRIES);
   const defer = lt.deferAccept;
@@ -111,7 +122,15 @@ function requestTimeout(p: usize): void {
     mibInc(Mib.TcpRetransSegs);
     mibInc(Mib.TcpExtTCPSynRetrans);
   }
-  r.timer.armIn(min(RTO_INIT << min<u32>(r.timeouts, 8), RTO_MAX));
+  requestArm(r);
+}
+
+/**
+ * (Re)start the timer: until the SYN-ACK is repeated, or, while that waits, until the peer's SYN should have come again. With a timer
+ * that doubles, a SYN T after the first is followed by one at 2T + 1 s.
+ */
+export function requestArm(r: Request): void {
+  r.timer.armIn(r.deferred ? now() - r.sent + SEC + SYN_GRACE : min(RTO_INIT << min<u32>(r.timeouts, 8), RTO_MAX));
 }
 
 /** (Re)send the SYN-ACK of a request. */
@@ -169,7 +188,8 @@ export function requestWindow(r: Request, lt: Tcb, mss: u32): void {
 /** A SYN for listener `lsk` (RFC 9293 3.10.7.2 third). `isn`: to be used when not 0 (TIME_WAIT was recycled). */
 export function requestSyn(lsk: Sock, isn: u32): void {
   const lt = tcb(lsk);
-  const cookies = sysctl(Sysctl.TCP_SYNCOOKIES);
+  // A cookie would be the answer that the host has not given.
+  const cookies = lt.deferSyn ? 0 : sysctl(Sysctl.TCP_SYNCOOKIES);
   let cookie = false;
   if ((lt.synQlen >= max(lt.backlog, 1) || POOL.left == 0 || cookies == 2) && !isn) {
     if (!cookies) {
@@ -229,15 +249,25 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   }
   r.sndIsn = isn ? isn : initialSeq(IN.daddr, IN.saddr, IN.dport, IN.sport);
   miniInsert(r.key);
-  r.listNode.insertBefore(lt.requests);
   lt.synQlen++;
   r.timer.init(requestTimeout.index, changetype<usize>(r));
-  r.timer.armIn(RTO_INIT);
-  synAck(f, r, <u32>(now() / MS) + r.tsOffset);
+  r.deferred = lt.deferSyn;
+  // Those the host has not been told of come first.
+  r.listNode.insertBefore(r.deferred ? lt.requests.next : lt.requests);
+  requestArm(r);
+  if (r.deferred) sockWake(lsk, Poll.PRI);
+  else synAck(f, r, <u32>(now() / MS) + r.tsOffset);
+}
+
+/** The first request that waits for the host and that it has not been told of; they stand before all others. */
+export function requestUntold(lt: Tcb): Request | null {
+  if (lt.requests.empty) return null;
+  const r = changetype<Request>(changetype<usize>(lt.requests.next) - offsetof<Request>("lNext"));
+  return r.deferred && !r.told ? r : null;
 }
 
 /** Were cookies sent lately? Only then may an ACK bring one back. */
 export function cookiesExpected(lt: Tcb): bool {
-  if (!sysctl(Sysctl.TCP_SYNCOOKIES)) return false;
+  if (lt.deferSyn || !sysctl(Sysctl.TCP_SYNCOOKIES)) return false;
   return sysctl(Sysctl.TCP_SYNCOOKIES) == 2 || (lt.cookieStamp != 0 && now() - lt.cookieStamp < 120 * SEC);
 }

@@ -7,6 +7,7 @@ import { isWritable } from "./ack";
 import { Chrono, chronoStart } from "./chrono";
 import { push, slowStartAfterIdle, unsent } from "./output";
 import { Urg, rxAvailable, rxConsume, rxPeek } from "./receive";
+import { requestUntold } from "./request";
 import { memoryPressure, sendqCommit, sendqReserve } from "./sendq";
 import { Nagle, Tcb, TcpState, tcb } from "./tcp";
 
@@ -100,7 +101,7 @@ export function tcpRxConsume(sk: Sock, n: u32): i32 { return <i32>rxConsume(tcb(
 /** Level readiness, as Linux's tcp_poll. */
 export function tcpPoll(sk: Sock): u32 {
   const tp = tcb(sk);
-  if (sk.state == <u8>TcpState.LISTEN) return tp.acceptFirst ? Poll.IN : 0;
+  if (sk.state == <u8>TcpState.LISTEN) return (tp.acceptFirst ? Poll.IN : 0) | (requestUntold(tp) ? Poll.PRI : 0);
   let m: u32 = 0;
   if (sk.shutdown == (SHUT_RCV | SHUT_SND) || sk.state == <u8>TcpState.CLOSE) m |= Poll.HUP;
   if (sk.shutdown & SHUT_RCV) m |= Poll.IN | Poll.RDHUP;

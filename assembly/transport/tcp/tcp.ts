@@ -248,6 +248,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   /** TCP_WINDOW_CLAMP; 0 = none. */
   bindWindowClamp: u32;
   deferAccept: u32;
+  /** Listener: SYNs wait for the host's verdict (defer.ts). */
+  deferSyn: bool;
   notsentLowat: u32;
   inq: bool;
   /** connect() was called and has not yet told its success. */

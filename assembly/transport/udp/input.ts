@@ -5,7 +5,7 @@ import { Vnet } from "../../abi";
 import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { CsumState, PktType, Skb, skbAlloc, skbCopy, skbDrop, skbFree, skbShrink } from "../../core/skb";
-import { Sock, sockQueueRx } from "../../core/sock";
+import { Sock, SockKind, sockQueueRx } from "../../core/sock";
 import { NetDevice } from "../../link/net_device";
 import { icmpIsHard, icmpSend } from "../../network/ipv4/icmp";
 import { icmpv6IsHard, icmpv6Send } from "../../network/ipv6/icmpv6";
@@ -15,6 +15,7 @@ import { IPPROTO_UDP, Ipv4Header } from "../../wire/ipv4";
 import { UDP_HLEN, UdpHeader } from "../../wire/udp";
 import { datagramError, packetAddrs, pcbOf, quotedAddrs } from "../datagram";
 import { sockFilter } from "../filter";
+import { tproxyFind } from "../tproxy";
 import { membershipAllows } from "../membership";
 import { udpChain, udpLookup, udpScore } from "./udp";
 
@@ -48,7 +49,8 @@ export function udpInput(skb: Skb): void {
     group(skb, u, dif, v4);
     return;
   }
-  const sk = udpLookup(SRC, u.src, DST, u.dst, dif);
+  let sk = udpLookup(SRC, u.src, DST, u.dst, dif);
+  if (!sk) sk = tproxyFind(SockKind.UDP, dif);
   if (!sk) {
     mibInc(v4 ? Mib.UdpNoPorts : Mib.Udp6NoPorts);
     if (v4) icmpSend(skb, ICMP_DEST_UNREACH, ICMP_PORT_UNREACH, 0);

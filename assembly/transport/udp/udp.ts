@@ -8,6 +8,7 @@ import { AF_INET6, Sock, SockFlag } from "../../core/sock";
 import { IPPROTO_UDP } from "../../wire/ipv4";
 import { bindCheck, datagramConnect, datagramCreate, datagramDisconnect, datagramInit, datagramRelease, familyMatch } from "../datagram";
 import { portCount, portEphemeral, portHash } from "../port";
+import { tproxyForget } from "../tproxy";
 import { udpError, udpInput } from "./input";
 
 const BUCKETS: u32 = 1024;
@@ -128,6 +129,7 @@ export function udpDisconnect(sk: Sock): void {
 
 /** Unhash and give back the control block. */
 export function udpClose(sk: Sock): void {
+  tproxyForget(sk);
   if (sk.lport) unhash(sk);
   datagramRelease(sk);
 }
