@@ -21,11 +21,12 @@ export class Port implements VifPort {
   readable = true;
   /** The device takes no more for now. */
   txBlocked = false;
-  constructor(readonly mem: Core['mem'], readonly slot: number, readonly vif: Vif) {}
+  constructor(readonly mem: Core['mem'], readonly slot: number, readonly vif: Vif, private readonly woken?: () => void) {}
 
   wake(): void {
     this.readable = true;
     this.txBlocked = false;
+    this.woken?.();
   }
   /** Frames in the transmit ring. */
   get txWaiting(): number {
@@ -40,6 +41,8 @@ export interface StackHooks {
   socketEvent?: (handle: number, mask: number) => void;
   /** A vif takes no more: call port.wake() when it does again. */
   blocked?: (port: Port) => void;
+  /** A vif without an fd has frames or room again: a turn is wanted. */
+  woken?: () => void;
   /** A vif's rx() failed; errno > 0. */
   vifError?: (port: Port, errno: number) => void;
 }
@@ -56,7 +59,7 @@ export class Stack {
   /** Plug a vif into a slot of the VIF table; dev_register (registerDevice) is the caller's. */
   attach(slot: number, vif: Vif): Port {
     if (slot < 0 || slot >= A.VIF_MAX || this.ports.some((p) => p.slot === slot)) throw new RangeError(`vif slot ${slot}`);
-    const port = new Port(this.core.mem, slot, vif);
+    const port = new Port(this.core.mem, slot, vif, this.hooks.woken);
     vif.attach(port);
     this.ports.push(port);
     return port;
