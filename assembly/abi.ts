@@ -6,7 +6,7 @@
 export const ABI_VERSION: u32 = 1;
 
 // ---- Map of low memory (below STATIC_BASE; asc is given --memoryBase STATIC_BASE) ----
-/** 0 .. HDR is never written: a null pointer reads zeros and the sanitizer build poisons it. */
+/** 0 .. HDR is never written: a null pointer reads zeros, and the sanitizer build checks that it still does. */
 export const HDR: u32 = 0x1000;
 /** 64 receive descriptors posted by the core, filled by the host. */
 export const RX_DESC: u32 = 0x2000;
@@ -152,6 +152,12 @@ export const REQ_PEER: u32 = 28;
 /** u32: sequence number of its SYN. */
 export const REQ_ISN: u32 = 56;
 export const REQ_SIZE: u32 = 60;
+
+/** What usage() tells: slots in use of a pool, bytes carved at init, armed timers. */
+export const enum Usage {
+  SOCKETS, PACKETS, CHUNKS, BYTES, PACKETS_SMALL, PACKETS_LARGE, CHUNKS_SMALL, CHUNKS_LARGE, DEVICES, ADDRESSES, NEIGHBOURS, ROUTES, FRAGMENTS,
+  GROUPS, IN6, TCP, TCP_SEGMENTS, TCP_REQUESTS, TIME_WAIT, DATAGRAM, MEMBERSHIPS, FILTERS, TIMERS, COUNT,
+}
 
 /** Socket readiness, as Linux poll(2). */
 export const enum Poll {

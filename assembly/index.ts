@@ -1,18 +1,19 @@
 // Every export of the core, and nothing else.
 import {
-  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, VIF_MAX,
+  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
 } from "./abi";
 import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
 import { drbgInit } from "./lib/drbg";
 import { hashInit } from "./lib/hash";
-import { BUF_LARGE, BUF_SMALL, skbInit, skbsUsed } from "./core/skb";
-import { CHUNK_LARGE, CHUNK_SMALL, chunkInit, chunksUsed } from "./core/chunk";
+import { poolUsed } from "./lib/pool";
+import { BUF_LARGE, BUF_SMALL, skbInit } from "./core/skb";
+import { CHUNK_LARGE, CHUNK_SMALL, chunkInit } from "./core/chunk";
 import { dropTable } from "./core/drop";
 import { mibTable } from "./core/mib";
-import { sockEvents, sockInit, socksUsed } from "./core/sock";
+import { sockEvents, sockInit } from "./core/sock";
 import { softirqRun } from "./core/softirq";
 import { Sysctl, sysctl, sysctlInit, sysctlSet } from "./core/sysctl";
-import { timerDeadline, timerInit, timerRun } from "./core/timer";
+import { timerCount, timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
 import { loopbackInit } from "./link/loopback";
 import {
@@ -131,12 +132,9 @@ export function ctl_device_conf_get(ifindex: u32, key: u32): i32 { return device
 export function drop_counters(): usize { return dropTable(); }
 /** Address of the u64 SNMP counters, indexed by Mib. */
 export function mib_counters(): usize { return mibTable(); }
-/** What is in use: 0 sockets, 1 packet buffers, 2 stream chunks, 3 bytes carved at init. */
+/** How much of one kind is in use, by Usage. */
 export function usage(what: u32): u32 {
-  switch (what) {
-    case 0: return socksUsed();
-    case 1: return skbsUsed();
-    case 2: return chunksUsed();
-    default: return <u32>arenaUsed();
-  }
+  if (what == Usage.BYTES) return <u32>arenaUsed();
+  if (what == Usage.TIMERS) return timerCount();
+  return poolUsed(what);
 }

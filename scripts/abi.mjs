@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 
 const SOURCES = ['assembly/abi.ts', 'assembly/core/drop.ts', 'assembly/core/mib.ts', 'assembly/core/sysctl.ts', 'assembly/control/device_conf.ts'];
-const ENUMS_WITH_NAMES = new Set(['Errno', 'Drop', 'Mib', 'Sysctl']);
+const ENUMS_WITH_NAMES = new Set(['Errno', 'Drop', 'Mib', 'Sysctl', 'Usage']);
 
 /** The text of host/abi/constants.ts for these sources. */
 export function derive() {

@@ -1,7 +1,7 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as A from '../host/abi/constants.js';
 import { TestCore } from './harness/core.js';
+import { suite } from './harness/suite.js';
 
 const test = suite('core');
 

@@ -4,6 +4,7 @@
 //
 //   ptr            ptr+off            ptr+end                 ptr+cap
 //    | consumed      | valid bytes      | room for more          |
+import { Usage } from "../abi";
 import { Pool } from "../lib/pool";
 
 export const CHUNK_SMALL: u32 = 2048;
@@ -33,9 +34,9 @@ const SMALL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const LARGE = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 export function chunkInit(small: u32, large: u32): void {
-  RECORDS.init(offsetof<Chunk>(), small + large);
-  SMALL.init(CHUNK_SMALL, small, 64);
-  LARGE.init(CHUNK_LARGE, large, 64);
+  RECORDS.init(Usage.CHUNKS, offsetof<Chunk>(), small + large);
+  SMALL.init(Usage.CHUNKS_SMALL, CHUNK_SMALL, small, 64);
+  LARGE.init(Usage.CHUNKS_LARGE, CHUNK_LARGE, large, 64);
 }
 
 /** A chunk for about `want` bytes: small when they fit, large otherwise; the other class when one is exhausted; null when both are. */
@@ -66,4 +67,3 @@ export function chunkRelease(c: Chunk): void {
 /** Bytes of chunk storage in use, of chunkMemory(). */
 export function chunkMemoryUsed(): u32 { return SMALL.used * CHUNK_SMALL + LARGE.used * CHUNK_LARGE; }
 export function chunkMemory(): u32 { return SMALL.capacity * CHUNK_SMALL + LARGE.capacity * CHUNK_LARGE; }
-export function chunksUsed(): u32 { return RECORDS.used; }

@@ -6,6 +6,7 @@
 //    | headroom  | mac | net | trans | ...   | tailroom     |     then frags[0..nfrags): bytes in chunks
 //
 // `data`/`len` cover the linear part only and move as headers are pulled and pushed; `total` = len + fragLen.
+import { Usage } from "../abi";
 import { Pool } from "../lib/pool";
 import { csumAdd, csumBlockAdd, csumFold } from "../lib/checksum";
 import { Chunk, chunkHold, chunkRelease } from "./chunk";
@@ -138,9 +139,9 @@ const LARGE = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const UNCHARGE: usize = memory.data(4, 4);
 
 export function skbInit(small: u32, large: u32): void {
-  RECORDS.init(offsetof<Skb>(), small + large);
-  SMALL.init(BUF_SMALL, small, 64);
-  LARGE.init(BUF_LARGE, large, 64);
+  RECORDS.init(Usage.PACKETS, offsetof<Skb>(), small + large);
+  SMALL.init(Usage.PACKETS_SMALL, BUF_SMALL, small, 64);
+  LARGE.init(Usage.PACKETS_LARGE, BUF_LARGE, large, 64);
 }
 /** Set by core/sock: who takes back a freed skb's charge. */
 export function skbSetUncharge(fnIndex: u32): void { store<u32>(UNCHARGE, fnIndex); }
@@ -281,8 +282,6 @@ export function skbChecksumHelp(s: Skb): void {
   s.csumStart = start;
   s.csumOffset = <u16>offset;
 }
-
-export function skbsUsed(): u32 { return RECORDS.used; }
 
 /** A FIFO of skbs with its byte count, embedded in sockets, neighbours and devices. Zeroed = empty. */
 @unmanaged @final export class SkbQueue {

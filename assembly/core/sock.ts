@@ -1,6 +1,6 @@
 // The part of a socket every family shares: identity, readiness, errors, options, the datagram receive queue
 // and buffer accounting. Protocol state hangs off `pcb`. The system-call layer above is socket/.
-import { EVENTS, EVENTS_MAX, HDR, HDR_EVENTS_PENDING, Poll } from "../abi";
+import { EVENTS, EVENTS_MAX, HDR, HDR_EVENTS_PENDING, Poll, Usage } from "../abi";
 import { ListNode } from "../lib/list";
 import { Pool } from "../lib/pool";
 import { Drop } from "./drop";
@@ -148,7 +148,7 @@ const GENERATIONS: usize = memory.data(4, 4);
 const SLOT_MASK: u32 = 0xfffff;
 
 export function sockInit(max: u32, generations: usize): void {
-  POOL.init(offsetof<Sock>(), max);
+  POOL.init(Usage.SOCKETS, offsetof<Sock>(), max);
   PENDING.init();
   store<usize>(GENERATIONS, generations);
   skbSetUncharge(sockUncharge.index);
@@ -289,5 +289,3 @@ function sockUncharge(p: usize, charge: u32): void {
 /** Every socket there is, open or finishing alone: the one in slot `i` of sockCapacity(), or null. */
 export function sockAt(i: u32): Sock | null { return POOL.live(i) ? changetype<Sock>(POOL.at(i)) : null; }
 export function sockCapacity(): u32 { return POOL.capacity; }
-
-export function socksUsed(): u32 { return POOL.used; }

@@ -169,5 +169,18 @@ export function timerDeadline(): u64 {
   if (!W.count) return u64.MAX_VALUE;
   return nextTick() << TICK_SHIFT;
 }
+/** Sanitizer build: `each` is called with every armed timer. */
+export function timerCheck(each: (timer: usize) => void): void {
+  let n: u32 = 0;
+  for (let where: u32 = 0; where < LEVELS * SLOTS; where++) {
+    const h = head(where);
+    for (let t = h.next; t !== h; t = t.next) {
+      each(changetype<usize>(t));
+      assert(t.next.prev === t && changetype<Timer>(t).where == where, "timer: corrupt wheel");
+      n++;
+    }
+  }
+  assert(n == W.count, "timer: armed timers miscounted");
+}
 /** Armed timers. */
 export function timerCount(): u32 { return W.count; }

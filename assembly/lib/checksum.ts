@@ -13,7 +13,7 @@
 
 /** Unfolded sum of `n` bytes at `p`, added to `sum`. An odd last byte is padded with zero (RFC 1071 4.1). */
 export function csumAdd(p: usize, n: usize, sum: u64 = 0): u64 {
-  if (n >= 64) {
+  if (ASC_FEATURE_SIMD && n >= 64) {
     let acc = i64x2.splat(0);
     const mask = i64x2.splat(0xffffffff);
     while (n >= 32) {

@@ -1,14 +1,16 @@
 // Fixed pools of equal slots. A free slot's first word links the free list; the slot is zeroed on allocation.
 //
-// In the sanitizer build (`SANITIZE`) a freed slot is poisoned and each slot is followed by a red zone, so
-// that use after free, double free and writes past a slot trap where they can be blamed.
+// In the sanitizer build (`SANITIZE`) a freed slot is poisoned and a red zone lies before the first slot and after each,
+// so that use after free, double free and writes outside a slot trap where they can be blamed; poolCheck looks at all of them.
+import { Usage } from "../abi";
 import { panic } from "./panic";
-import { carve } from "./arena";
+import { POISON, carve, poisoned } from "./arena";
 import { alignUp } from "./bytes";
 
-const POISON: u8 = 0xa5;
 const RED_ZONE: usize = isDefined(SANITIZE) ? 32 : 0;
 const FREE_MARK: u32 = 0xf4eef4ee;
+/** Usage -> Pool. */
+const POOLS: usize = memory.data(64 * 4, 4);
 
 @unmanaged @final export class Pool {
   base: usize;
@@ -25,12 +27,13 @@ const FREE_MARK: u32 = 0xf4eef4ee;
   /** One bit per slot: allocated. */
   map: usize;
 
-  /** Carve `capacity` slots of `size` bytes. */
-  init(size: usize, capacity: u32, align: usize = 16): void {
+  /** Carve `capacity` slots of `size` bytes; usage(`kind`) tells how many are in use. */
+  init(kind: Usage, size: usize, capacity: u32, align: usize = 16): void {
+    store<usize>(POOLS + (<usize>kind << 2), changetype<usize>(this));
     this.size = size;
     this.stride = alignUp(size + RED_ZONE, align);
     this.capacity = capacity;
-    this.base = carve(this.stride * capacity, align);
+    this.base = carveSlots(this.stride * capacity, align);
     this.map = carve(((capacity + 31) >> 5) << 2, 4);
     this.used = 0;
     this.free = 0;
@@ -73,7 +76,7 @@ const FREE_MARK: u32 = 0xf4eef4ee;
       const off = p - this.base;
       if (p < this.base || off >= this.stride * this.capacity || off % this.stride != 0) panic("pool: release of a foreign pointer");
       if (!this.live(this.indexOf(p))) panic("pool: double free");
-      for (let q = p + this.size; q < p + this.stride; q++) if (load<u8>(q) != POISON) panic("pool: write past a slot");
+      if (!poisoned(p + this.size, p + this.stride)) panic("pool: write past a slot");
       memory.fill(p, POISON, this.size);
       store<u32>(p, FREE_MARK, 4);
     }
@@ -98,11 +101,48 @@ const FREE_MARK: u32 = 0xf4eef4ee;
     const bit = <u32>1 << (index & 31);
     store<u32>(w, on ? load<u32>(w) | bit : load<u32>(w) & ~bit);
   }
-  private poisoned(p: usize): bool {
-    for (let q = p + 8; q < p + this.size; q++) if (load<u8>(q) != POISON) return false;
-    return true;
-  }
   private checkFree(p: usize): void {
-    if (load<u32>(p, 4) != FREE_MARK || !this.poisoned(p)) panic("pool: a free slot was written (use after free)");
+    if (load<u32>(p, 4) != FREE_MARK || !poisoned(p + 8, p + this.size)) panic("pool: a free slot was written (use after free)");
+  }
+  /** Sanitizer build: red zones of all slots are whole, free slots untouched. */
+  check(): void {
+    if (!poisoned(this.base - RED_ZONE, this.base)) panic("pool: write before a slot");
+    for (let i: u32 = 0; i < this.capacity; i++) {
+      const p = this.at(i);
+      if (!poisoned(p + this.size, p + this.stride)) panic("pool: write past a slot");
+      if (!this.live(i)) this.checkFree(p);
+    }
+  }
+  @inline owns(p: usize): bool { return p >= this.base && p < this.base + this.stride * this.capacity; }
+}
+
+function carveSlots(size: usize, align: usize): usize {
+  if (!isDefined(SANITIZE)) return carve(size, align);
+  const zone = alignUp(RED_ZONE, align), p = carve(zone + size, align);
+  memory.fill(p, POISON, zone);
+  return p + zone;
+}
+
+@inline function poolOf(kind: u32): Pool | null { return kind < <u32>Usage.COUNT ? changetype<Pool | null>(load<usize>(POOLS + (<usize>kind << 2))) : null; }
+
+/** Slots in use of the pool of this Usage, 0 when there is none. */
+export function poolUsed(kind: u32): u32 {
+  const pool = poolOf(kind);
+  return pool ? pool.used : 0;
+}
+
+/** Sanitizer build: Pool.check of every pool. */
+export function poolCheck(): void {
+  for (let kind: u32 = 0; kind < <u32>Usage.COUNT; kind++) {
+    const pool = poolOf(kind);
+    if (pool) pool.check();
+  }
+}
+
+/** Sanitizer build: `p` lies in no slot that is free. */
+export function poolCheckLive(p: usize): void {
+  for (let kind: u32 = 0; kind < <u32>Usage.COUNT; kind++) {
+    const pool = poolOf(kind);
+    if (pool && pool.owns(p) && !pool.live(pool.indexOf(p))) panic("pool: a freed slot is still on a list (use after free)");
   }
 }

@@ -1,6 +1,6 @@
 // Addresses of interfaces, both families: one record each, on the list of its device and in one hash table
 // (a packet's destination is looked up there first; the host model is weak, as Linux's).
-import { Errno } from "../abi";
+import { Errno, Usage } from "../abi";
 import { carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrPrefixEqual, addrV4, v4IsLoopback, v4Mask, v6IsLinkLocal, v6IsLoopback } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
@@ -69,7 +69,7 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const HASH: usize = memory.data(4, 4);
 
 export function ifaddrInit(): void {
-  POOL.init(offsetof<Ifaddr>(), MAX);
+  POOL.init(Usage.ADDRESSES, offsetof<Ifaddr>(), MAX);
   store<usize>(HASH, carve(BUCKETS << 2, 4));
 }
 

@@ -1,7 +1,7 @@
 // The neighbour cache of both families: the state machine of RFC 4861 7.3 (ARP uses the same one, as Linux
 // does), packets that wait for an address, and its bound. ARP and ND register how to solicit and what to say
 // when nobody answers.
-import { Errno } from "../abi";
+import { Errno, Usage } from "../abi";
 import { carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsMulticast, addrIsV4, addrV4 } from "../lib/addr";
 import { randBelow } from "../lib/drbg";
@@ -82,7 +82,7 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const S = changetype<State>(memory.data(offsetof<State>(), 8));
 
 export function neighInit(): void {
-  POOL.init(offsetof<Neighbour>(), MAX);
+  POOL.init(Usage.NEIGHBOURS, offsetof<Neighbour>(), MAX);
   S.hash = carve(BUCKETS << 2, 4);
 }
 export function neighRegister4(solicit: u32, fail: u32): void {

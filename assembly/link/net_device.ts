@@ -3,7 +3,7 @@
 import {
   HDR, HDR_TX_PENDING, TX_DESC_SIZE, TX_RING, TXD_CSUM_OFFSET, TXD_CSUM_START, TXD_FLAGS, TXD_FRAGS, TXD_GSO_SIZE,
   TXD_GSO_TYPE, TXD_HDR_LEN, TXD_LEN, TXD_NFRAGS, TXD_SKB, VIF, VIF_IFINDEX, VIF_MAX, VIF_STRIDE, VIF_TX_HEAD, VIF_TX_RING,
-  VIF_TX_SIZE, VIF_TX_TAIL, VifFeature, Vnet,
+  VIF_TX_SIZE, VIF_TX_TAIL, VifFeature, Vnet, Usage,
 } from "../abi";
 import { carve } from "../lib/arena";
 import { Pool } from "../lib/pool";
@@ -92,7 +92,7 @@ const BY_VIF: usize = memory.data(64 * 4, 4);
 const LOOPBACK_XMIT: usize = memory.data(4, 4);
 
 export function netDeviceInit(): void {
-  POOL.init(offsetof<NetDevice>(), VIF_MAX + 1);
+  POOL.init(Usage.DEVICES, offsetof<NetDevice>(), VIF_MAX + 1);
   D.first = 0;
   D.count = 0;
   D.nextIndex = 1;

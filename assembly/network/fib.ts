@@ -1,7 +1,7 @@
 // The forwarding table of both families: longest prefix match by one hash probe per prefix length in use
 // (Waldvogel 1997, without markers: a stack has few lengths), metrics within a prefix, and learnt path MTUs.
 // Prefix lengths count in the 16-byte form: 0.0.0.0/0 is ::ffff:0:0/96.
-import { Errno } from "../abi";
+import { Errno, Usage } from "../abi";
 import { carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrIsZero, addrMask, addrPrefixEqual } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
@@ -82,7 +82,7 @@ const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
 
 export function fibInit(): void {
-  POOL.init(offsetof<Route>(), MAX);
+  POOL.init(Usage.ROUTES, offsetof<Route>(), MAX);
   S.hash = carve(BUCKETS << 2, 4);
   S.pmtu = carve(PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>(), 8);
   S.genid = 1;

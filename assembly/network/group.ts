@@ -1,4 +1,5 @@
 // Multicast groups an interface is a member of, both families: what IGMP and MLD report and what input accepts.
+import { Usage } from "../abi";
 import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
 import { Pool } from "../lib/pool";
 import { Timer } from "../core/timer";
@@ -24,7 +25,7 @@ import { NetDevice, netDeviceByIndex } from "../link/net_device";
 const MAX: u32 = 512;
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
-export function groupInit(): void { POOL.init(offsetof<Group>(), MAX); }
+export function groupInit(): void { POOL.init(Usage.GROUPS, offsetof<Group>(), MAX); }
 
 @inline function head(d: NetDevice, addr: usize): usize {
   return changetype<usize>(d) + (addrIsV4(addr) ? offsetof<NetDevice>("mc4") : offsetof<NetDevice>("mc6"));

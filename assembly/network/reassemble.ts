@@ -2,6 +2,7 @@
 // ignored, any other overlap throws the whole datagram away (RFC 5722, and for IPv4 as Linux, which ignores an IPv4
 // fragment inside what is already held). ECN marks are merged (RFC 3168 5.3). Memory and the number of datagrams are
 // bounded; the oldest goes first.
+import { Usage } from "../abi";
 import { carve } from "../lib/arena";
 import { be16, putBe16 } from "../lib/bytes";
 import { hashBytes } from "../lib/hash";
@@ -60,7 +61,7 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 /** `timeout`: function index called with a FragQueue before it is thrown away for age. */
 export function reassembleInit(timeout: u32): void {
-  POOL.init(offsetof<FragQueue>(), MAX);
+  POOL.init(Usage.FRAGMENTS, offsetof<FragQueue>(), MAX);
   S.hash = carve(BUCKETS << 2, 4);
   S.timeout = timeout;
 }

@@ -1,6 +1,6 @@
 // What UDP, raw and ping sockets share: the control block, the destination of a message, binding, connecting,
 // and errors reported by ICMP.
-import { Errno, Poll } from "../abi";
+import { Errno, Poll, Usage } from "../abi";
 import { addrCopy, addrIsAny, addrIsMulticast, addrIsV4, addrSetV4, v4IsMulticast, addrV4, v6IsLinkLocal, v6IsMulticast } from "../lib/addr";
 import { Pool } from "../lib/pool";
 import { AF_INET, AF_INET6, Sock, SockFlag, sockError, sockWake } from "../core/sock";
@@ -86,7 +86,7 @@ const ADDR: usize = memory.data(16, 8);
 
 export function datagramInit(sockets: u32): void {
   assert(offsetof<Flow>() <= 104, "DgramPcb.flow too small");
-  POOL.init(offsetof<DgramPcb>(), sockets);
+  POOL.init(Usage.DATAGRAM, offsetof<DgramPcb>(), sockets);
 }
 
 @inline export function pcbOf(sk: Sock): DgramPcb { return changetype<DgramPcb>(sk.pcb); }

@@ -1,6 +1,6 @@
 // Classic BPF as SO_ATTACH_FILTER takes it (Linux Documentation/networking/filter.rst): checked once, then run
 // on every packet of the socket. Negative offsets (ancillary data) other than the protocol are refused.
-import { Errno } from "../abi";
+import { Errno, Usage } from "../abi";
 import { be16, be32 } from "../lib/bytes";
 import { Pool } from "../lib/pool";
 import { Skb } from "../core/skb";
@@ -12,7 +12,7 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const MEM: usize = memory.data(64, 4);
 const SKF_AD_PROTOCOL: u32 = 0xfffff000;
 
-export function filterInit(): void { POOL.init(8 + (<usize>MAX_INSNS << 3), 32); }
+export function filterInit(): void { POOL.init(Usage.FILTERS, 8 + (<usize>MAX_INSNS << 3), 32); }
 
 /** Attach the `count` struct sock_filter at `insns` (8 bytes each). 0, -EINVAL, -ENOBUFS. */
 export function filterAttach(sk: Sock, insns: usize, count: u32): i32 {

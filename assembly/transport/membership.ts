@@ -1,5 +1,5 @@
 // A socket's multicast memberships, both families, with source filters (RFC 3678); the interface's own list is in network/.
-import { Errno } from "../abi";
+import { Errno, Usage } from "../abi";
 import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
 import { Pool } from "../lib/pool";
 import { Sock, SockFlag } from "../core/sock";
@@ -27,7 +27,7 @@ export function sourcesMax(): u32 { return SOURCES_MAX; }
 }
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
-export function membershipInit(): void { POOL.init(offsetof<Membership>() + (<usize>SOURCES_MAX << 4), 1024); }
+export function membershipInit(): void { POOL.init(Usage.MEMBERSHIPS, offsetof<Membership>() + (<usize>SOURCES_MAX << 4), 1024); }
 
 /** The membership of `sk` in `group` (ifindex 0: on any interface). */
 export function membershipFind(sk: Sock, group: usize, ifindex: u32): Membership | null {

@@ -94,6 +94,35 @@ export const VifFeature = {
   L3: 16,
 } as const;
 
+export const Usage = {
+  SOCKETS: 0,
+  PACKETS: 1,
+  CHUNKS: 2,
+  BYTES: 3,
+  PACKETS_SMALL: 4,
+  PACKETS_LARGE: 5,
+  CHUNKS_SMALL: 6,
+  CHUNKS_LARGE: 7,
+  DEVICES: 8,
+  ADDRESSES: 9,
+  NEIGHBOURS: 10,
+  ROUTES: 11,
+  FRAGMENTS: 12,
+  GROUPS: 13,
+  IN6: 14,
+  TCP: 15,
+  TCP_SEGMENTS: 16,
+  TCP_REQUESTS: 17,
+  TIME_WAIT: 18,
+  DATAGRAM: 19,
+  MEMBERSHIPS: 20,
+  FILTERS: 21,
+  TIMERS: 22,
+  COUNT: 23,
+} as const;
+/** Usage value -> name. */
+export const UsageName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Usage).map(([k, v]) => [v, k]));
+
 export const Poll = {
   IN: 1,
   PRI: 2,

@@ -1,6 +1,6 @@
 // Where the parts of this installation are.
 import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CliError } from './fail.js';
 
@@ -12,7 +12,8 @@ export const PACKAGE_ROOT = (() => {
 })();
 
 const NATIVE_BUILD = join(PACKAGE_ROOT, 'io-backends/native/build/Release');
-export const CORE_WASM = join(PACKAGE_ROOT, 'build/core.wasm');
+/** NUSE_CORE names another build of the core, such as build/core.sanitizer.wasm. */
+export const CORE_WASM = resolve(PACKAGE_ROOT, process.env.NUSE_CORE ?? 'build/core.wasm');
 export const ADDON = join(NATIVE_BUILD, 'nuse.node');
 export const NUSE_EXEC = join(NATIVE_BUILD, 'nuse-exec');
 

@@ -40,7 +40,7 @@ export function prefix_equal(a: usize, b: usize, plen: u32): bool { return addrP
 export function common_prefix(a: usize, b: usize): u32 { return addrCommonPrefix(a, b); }
 export function mask(p: usize, plen: u32): void { addrMask(p, plen); }
 
-export function pool_init(size: u32, capacity: u32): void { POOL.init(size, capacity); }
+export function pool_init(size: u32, capacity: u32): void { POOL.init(0, size, capacity); }
 export function pool_alloc(): usize { return POOL.alloc(); }
 export function pool_release(p: usize): void { POOL.release(p); }
 export function pool_used(): u32 { return POOL.used; }

@@ -1,7 +1,7 @@
 // Hostile netlink requests, from a fixed seed: every length and attribute may lie; the core must neither trap nor leak.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('control: netlink fuzz');
 const AF_NETLINK = 16, SOCK_RAW = 3;

@@ -1,6 +1,7 @@
 // A core under test: frames in, frames out, system calls, a clock that moves only when told.
 import { readFileSync } from 'node:fs';
 import * as A from '../../host/abi/constants.js';
+import type { CoreExports } from '../../host/abi/exports.js';
 import { createCore, type Core } from '../../host/core.js';
 
 const BUILD = process.env.NUSE_TEST_CORE ?? 'core.debug.wasm';
@@ -31,15 +32,39 @@ export interface RxMeta {
 }
 
 export class TestCore {
+  /** Cores that test/harness/suite has to look at when the test is over. */
+  static readonly made: TestCore[] = [];
   now = 1 * SEC;
-  private constructor(readonly core: Core) {}
+  /** Open sockets. */
+  readonly handles = new Set<number>();
+  /** By Usage: what was in use before anything happened. */
+  readonly fresh: number[];
+  readonly x: CoreExports;
+  private constructor(readonly core: Core) {
+    const x = core.exports;
+    const opened = (h: number): number => {
+      if (h >= 0) this.handles.add(h);
+      return h;
+    };
+    this.x = {
+      ...x,
+      sys_socket: (family, type, protocol) => opened(x.sys_socket(family, type, protocol)),
+      sys_accept: (h) => opened(x.sys_accept(h)),
+      sys_close: (h) => {
+        this.handles.delete(h);
+        return x.sys_close(h);
+      },
+    };
+    this.fresh = Object.values(A.Usage).map((what) => x.usage(what));
+  }
 
   static async create(options: { seed?: number; memoryBytes?: number; maxSockets?: number } = {}): Promise<TestCore> {
     const seed = new Uint8Array(32).fill(options.seed ?? 1);
-    return new TestCore(await createCore(module, { seed, now: SEC, memoryBytes: options.memoryBytes ?? 48 << 20, maxSockets: options.maxSockets }));
+    const core = new TestCore(await createCore(module, { seed, now: SEC, memoryBytes: options.memoryBytes ?? 48 << 20, maxSockets: options.maxSockets }));
+    TestCore.made.push(core);
+    return core;
   }
 
-  get x() { return this.core.exports; }
   get mem() { return this.core.mem; }
 
   /** Register an Ethernet device at vif slot `vif`; ifindex. */
@@ -47,6 +72,7 @@ export class TestCore {
     this.stamp();
     this.mem.putCstring(A.ARG, name, 16);
     this.mem.u8.set(mac.split(':').map((h) => parseInt(h, 16)), A.ARG + 16);
+    this.fresh[A.Usage.DEVICES]++;
     return this.x.dev_register(vif, A.ARG, A.ARG + 16, mtu, features);
   }
 

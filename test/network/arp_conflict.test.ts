@@ -1,10 +1,10 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { emptyConfig } from '../../host/config/config.js';
 import { applyConfig } from '../../host/control/apply.js';
 import { TestCore } from '../harness/core.js';
 import { OUR_MAC, PEER_MAC, US } from '../harness/host.js';
 import { arp, ethernet, hex, icmp, ipv4, u16, u32, type Bytes } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('address conflict detection (RFC 5227)');
 const ALL = 'ff:ff:ff:ff:ff:ff', NONE = '00:00:00:00:00:00';

@@ -1,10 +1,10 @@
 // limit: 100 s
 // Hostile input of every protocol of the network layer: floods stay inside bounds, every truncation and thousands of
 // random mutations (fixed seed) are survived, and all buffers come home.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AF_INET, AF_INET6, OUR_MAC, PEER, PEER6, PEER_MAC, SOCK_DGRAM, TestHost, US, US6 } from '../harness/host.js';
 import { addr, arp, be16, be32, cat, checksum, ethernet, icmp, icmp6, ipv4, ipv6, mac, readIpv4, readIpv6, udp, type Bytes } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('flood');
 const ALL_NODES = 'ff02::1', ROUTER = 'fe80::ff', GROUP = '239.1.2.3', GROUP6 = 'ff05::1234';

@@ -1,7 +1,7 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { PEER, TestHost, US, OUR_MAC, PEER_MAC, AF_INET, SOCK_DGRAM } from '../harness/host.js';
 import { cat, checksum, ethernet, hex, icmp, ipv4, readIpv4, u16, u32, udp } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('ipv4');
 const ARP = 0x0806, IP = 0x0800;

@@ -1,10 +1,10 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AF_INET6, OUR_MAC, PEER6, PEER_MAC, SOCK_DGRAM, SOCK_RAW, TestHost, US6 } from '../harness/host.js';
 import { TestCore } from '../harness/core.js';
 import { applyConfig } from '../../host/control/apply.js';
 import { emptyConfig } from '../../host/config/config.js';
 import { addr, be16, be32, cat, checksum, ethernet, hex, icmp6, ipv6, mac, pseudo, readIpv6, u16, u32, udp, type Bytes } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('ipv6');
 const V6 = 0x86dd;

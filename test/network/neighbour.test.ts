@@ -1,12 +1,12 @@
 // Address resolution rules of both families: who is learnt, what replaces what, what survives a flood, the optimistic
 // first exchange, duplicate detection against echoes of one's own solicitation, redirects, routers that fail.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { applyConfig } from '../../host/control/apply.js';
 import { emptyConfig } from '../../host/config/config.js';
 import { TestCore } from '../harness/core.js';
 import { AF_INET, AF_INET6, OUR_MAC, PEER, PEER6, PEER_MAC, SOCK_DGRAM, TestHost, US, US6 } from '../harness/host.js';
 import { addr, arp, be16, be32, cat, ethernet, hex, icmp, icmp6, ipv4, ipv6, mac, readIpv4, readIpv6, udp, type Bytes } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('neighbour');
 const ARP = 0x0806, IP = 0x0800, V6 = 0x86dd;

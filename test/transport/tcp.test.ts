@@ -1,8 +1,8 @@
 // The states of RFC 9293 one by one: opening, transfer, closing.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp');
 const ESTABLISHED = 1, FIN_WAIT1 = 4, FIN_WAIT2 = 5, CLOSE = 7, CLOSE_WAIT = 8;

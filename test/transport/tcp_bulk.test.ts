@@ -1,11 +1,11 @@
 // Two cores back to back, or one with itself: every byte arrives whatever the link does, and nothing leaks.
 import { createHash } from 'node:crypto';
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as A from '../../host/abi/constants.js';
 import { emptyConfig } from '../../host/config/config.js';
 import { applyConfig } from '../../host/control/apply.js';
 import { TestCore, type TxFrame } from '../harness/core.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp bulk');
 const MACS = ['02:00:00:00:00:0a', '02:00:00:00:00:0b'];

@@ -1,8 +1,8 @@
 // Random segments near the truth, random system calls, random delays: no trap, no impossible counters, no leak.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer, type TcpOpts } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp fuzz');
 

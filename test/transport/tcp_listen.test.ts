@@ -1,8 +1,8 @@
 // Passive opens: requests, SYN cookies, the accept queue, TIME_WAIT, ports, address families.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp listen');
 const OPTS = { mss: 1460, sackOk: true, wscale: 7 };

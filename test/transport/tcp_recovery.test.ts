@@ -1,8 +1,8 @@
 // Loss recovery and congestion control: exact segments for exact losses, with the numbers Linux gives.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer, type ConnectOptions } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp recovery');
 const MSS = 1000;

@@ -1,8 +1,8 @@
 // Timers and options: retransmission of SYN, data and FIN, keepalive, user timeout, orphans, and the values of IPPROTO_TCP options.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer, type ConnectOptions } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp timer');
 const OPTS = { mss: 1000, sackOk: true, wscale: 7 };

@@ -1,9 +1,9 @@
 // Segments that must not be believed: RFC 5961, PAWS (RFC 7323), sequence checks, malformed headers and options.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { ethernet, icmp, ipv4, be32 } from '../harness/packet.js';
 import { TcpPeer, tcpBytes, type ConnectOptions } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp validate');
 

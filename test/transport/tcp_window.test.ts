@@ -1,8 +1,8 @@
 // Windows: zero window and probes, silly windows, Nagle and cork, the receive window and its growth, out-of-order data, urgent data.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { TestHost } from '../harness/host.js';
 import { TcpPeer, type ConnectOptions } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tcp window');
 const NODELAY = 1, CORK = 3;

@@ -1,7 +1,7 @@
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { AF_INET, AF_INET6, PEER, PEER6, SOCK_DGRAM, SOCK_RAW, TestHost, US, US6 } from '../harness/host.js';
 import { addr, cat, checksum, hex, icmp, ipv4, pseudo, readIpv4, udp } from '../harness/packet.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('udp');
 const IP = 0x0800;

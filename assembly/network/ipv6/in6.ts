@@ -1,4 +1,5 @@
 // Per-interface IPv6 state (RFC 4861 6.3.2): what routers advertised and what is asked of them.
+import { Usage } from "../../abi";
 import { Pool } from "../../lib/pool";
 import { Timer } from "../../core/timer";
 import { NetDevice, netDeviceByIndex } from "../../link/net_device";
@@ -33,7 +34,7 @@ export const SEEN_MLD_ALERT: u64 = 2;
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
-export function in6Init(): void { POOL.init(offsetof<In6>(), 66); }
+export function in6Init(): void { POOL.init(Usage.IN6, offsetof<In6>(), 66); }
 
 /** The state of `d`, made on first use (there are as many records as devices). */
 export function in6Of(d: NetDevice): In6 {

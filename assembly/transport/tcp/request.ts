@@ -1,6 +1,6 @@
 // Connection requests: what a SYN leaves behind until the handshake completes (RFC 9293 3.10.7.4 SYN-RECEIVED),
 // small enough for many, with SYN cookies beyond that (RFC 4987).
-import { Poll } from "../../abi";
+import { Poll, Usage } from "../../abi";
 import { addrCopy, addrIsV4 } from "../../lib/addr";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
@@ -72,7 +72,7 @@ const SYN_GRACE: u64 = 3 * SEC;
 /** A request on the stack: the one a cookie stands for. */
 const TEMP = changetype<Request>(memory.data(offsetof<Request>(), 8));
 
-export function requestInit(max: u32): void { POOL.init(offsetof<Request>(), max); }
+export function requestInit(max: u32): void { POOL.init(Usage.TCP_REQUESTS, offsetof<Request>(), max); }
 export function tempRequest(): Request {
   memory.fill(changetype<usize>(TEMP), 0, offsetof<Request>());
   return TEMP;

@@ -1,6 +1,7 @@
 // The scoreboard: one record per transmission unit in flight (up to a 64 KiB super-segment), in sequence
 // order for acknowledgment and in order of last transmission for RACK. A record is cut when only a part of
 // it is acknowledged, sacked or retransmitted, and neighbours that were both sacked are joined again.
+import { Usage } from "../../abi";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
 import { seqGeq, seqGt, seqLt } from "../../lib/seq";
@@ -54,7 +55,7 @@ export const enum SegFlag {
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
-export function segInit(count: u32): void { POOL.init(offsetof<Seg>(), count); }
+export function segInit(count: u32): void { POOL.init(Usage.TCP_SEGMENTS, offsetof<Seg>(), count); }
 
 @inline export function segOfTime(n: ListNode): Seg { return changetype<Seg>(changetype<usize>(n) - offsetof<Seg>("tNext")); }
 /** First unacknowledged record, or null. */

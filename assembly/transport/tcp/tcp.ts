@@ -1,6 +1,7 @@
 // TCP: the control block and its pool. RFC 9293; timers RFC 6298; timestamps and scaling RFC 7323; SACK
 // RFC 2018, 2883; loss detection RFC 8985; cwnd RFC 5681, 9438, 6937; blind attacks RFC 5961. Where an RFC
 // leaves a choice, the choice is Linux's.
+import { Usage } from "../../abi";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
 import { Sock, SockFlag } from "../../core/sock";
@@ -336,7 +337,7 @@ export const GSO_MAX: u32 = 65535 - 120;
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
 export function tcbInit(max: u32): void {
-  POOL.init(offsetof<Tcb>() + offsetof<Flow>(), max);
+  POOL.init(Usage.TCP, offsetof<Tcb>() + offsetof<Flow>(), max);
 }
 
 @inline export function tcb(sk: Sock): Tcb { return changetype<Tcb>(sk.pcb); }

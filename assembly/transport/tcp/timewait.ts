@@ -1,5 +1,6 @@
 // TIME_WAIT (RFC 9293 3.6.1) in small records of their own, which also take over an orphan's FIN_WAIT2. A new
 // SYN may take the record's place (RFC 1122 4.2.2.13, RFC 6191).
+import { Usage } from "../../abi";
 import { addrCopy, addrIsV4, addrV4, v4IsLoopback, v6IsLoopback } from "../../lib/addr";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
@@ -52,7 +53,7 @@ import { desiredWindow } from "./window";
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 
-export function timeWaitInit(max: u32): void { POOL.init(offsetof<TimeWait>(), max); }
+export function timeWaitInit(max: u32): void { POOL.init(Usage.TIME_WAIT, offsetof<TimeWait>(), max); }
 
 function expire(p: usize): void { timeWaitKill(changetype<TimeWait>(p)); }
 
