@@ -40,12 +40,11 @@ export function retire(core: TestCore): void {
   }
   core.stamp();
   const netlink = new NetlinkClient({ exports: core.x, mem: core.mem });
-  const up = [...interfaces(netlink).values()].filter((index) => index !== 1);
-  for (const index of up) netlink.request(RTM_NEWLINK, 0, new RequestBuilder().header([0, 0, 0, 0, index, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]).bytes, 'link down');
+  const devices = [...interfaces(netlink).values()];
+  for (const index of devices) netlink.request(RTM_NEWLINK, 0, new RequestBuilder().header([0, 0, 0, 0, index, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]).bytes, 'link down');
   for (const m of netlink.request(RTM_GETADDR, NLM_F_DUMP, new RequestBuilder().header([0, 0, 0, 0, 0, 0, 0, 0]).bytes, 'addresses')) {
     const address = attributes(m.body, 8).get(IFA_ADDRESS);
-    if (!address || !up.includes(m.body[4])) continue;
-    netlink.request(RTM_DELADDR, 0, new RequestBuilder().header([...m.body.subarray(0, 8)]).attr(IFA_ADDRESS, address).bytes, 'address');
+    if (address) netlink.request(RTM_DELADDR, 0, new RequestBuilder().header([...m.body.subarray(0, 8)]).attr(IFA_ADDRESS, address).bytes, 'address');
   }
   netlink.close();
   drain(core);

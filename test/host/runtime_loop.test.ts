@@ -1,5 +1,4 @@
 // The loop: sleep and wake, timers, sources, deadlines of the core, and what a trap does.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, openSync, rmSync, closeSync, constants } from 'node:fs';
@@ -12,6 +11,7 @@ import { EPOLLIN, EPOLLOUT, EPOLLET, loadNative } from '../../host/native.js';
 import { Loop } from '../../host/threads/loop.js';
 import { Timers } from '../../host/threads/timers.js';
 import { TestCore } from '../harness/core.js';
+import { suite } from '../harness/suite.js';
 
 const native = loadNative();
 const MS = 1e6;

@@ -1,11 +1,11 @@
 // limit: 60 s
 // The same frames to the Linux kernel and to this stack; the answers must agree in every field but identifications,
 // flow labels and the checksums that depend on them. Where they are meant to differ, the case says how and why.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { OUR_MAC, PEER, PEER6, PEER_MAC, TestHost, US, US6 } from '../harness/host.js';
 import { addr, arp, be16, be32, cat, checksum, ethernet, hex, icmp, icmp6, ipv4, ipv6, mac, pseudo, u16, udp, type Bytes, type Ip4 } from '../harness/packet.js';
 import { Lab, ROOT } from './lab.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('differential');
 const NONE = '00:00:00:00:00:00', BCAST = 'ff:ff:ff:ff:ff:ff', SOLICITED = 'ff02::1:ff00:1', ALL_NODES = 'ff02::1';

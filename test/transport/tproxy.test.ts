@@ -1,11 +1,11 @@
 // A gateway's core: local for whole prefixes, one socket for all ports, SYN-ACKs that wait for the host, refusals told later.
-import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import * as A from '../../host/abi/constants.js';
 import { formatIp } from '../../host/config/address.js';
 import { AF_INET6, PEER, PEER6, SOCK_DGRAM, SOCK_STREAM, TestHost, US, US6 } from '../harness/host.js';
 import { addr, be16, be32, cat, checksum, pseudo, readIpv4, readIpv6, u16, u32, udp, type Bytes } from '../harness/packet.js';
 import { flagsOf, readTcp, tcpBytes, type Segment, type TcpOpts } from '../harness/tcp.js';
+import { suite } from '../harness/suite.js';
 
 const test = suite('tproxy');
 const SOL_SOCKET = 1, SO_BINDTODEVICE = 25, IPPROTO_IPV6 = 41, IPV6_TRANSPARENT = 75, IPV6_RECVORIGDSTADDR = 74, IP_RECVORIGDSTADDR = 20;
