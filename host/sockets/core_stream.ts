@@ -1,5 +1,5 @@
 // TCP over a core in this thread: connections and listeners.
-import { ARG, Errno, IOV, IOV_MAX, Poll } from '../abi/constants.js';
+import { ARG, Errno, IOV, Poll } from '../abi/constants.js';
 import type { IpFamily, SocketAddress } from './address.js';
 import { CoreSocket } from './core_socket.js';
 import type { CoreSockets } from './core_sockets.js';
@@ -129,7 +129,6 @@ export class CoreStream extends CoreSocket implements StreamSocket {
       const n = x.sys_tx_commit(this.handle, room, more || done + room < bytes.length ? MSG_MORE : 0);
       if (n < 0) throw this.broken(-n);
       done += n;
-      if (count < IOV_MAX && room < want) break;
     }
     if (done) this.sockets.driver.requestPoll();
     return done;
