@@ -10,3 +10,13 @@ export * as abi from './abi/constants.js';
 export { parseConfig } from './config/parse.js';
 export { ConfigError, type Problem } from './config/errors.js';
 export type { StackConfig, InterfaceConfig, RouteConfig, AddressConfig, NeighbourConfig } from './config/config.js';
+export { LocalStack, type LocalStackOptions } from './sockets/local_stack.js';
+export type { SocketProvider, StreamSocket, ListenSocket, DatagramSocket, Datagram } from './sockets/endpoints.js';
+export { SocketError } from './sockets/error.js';
+export {
+  directSockets, type DirectSockets, type NameLookup, type TCPServerSocketOptions, type TCPSocketOptions, type UDPSocketOptions,
+} from './sockets/streams.js';
+export type { TCPSocket, TCPSocketOpenInfo } from './sockets/streams_tcp.js';
+export type { TCPServerSocket, TCPServerSocketOpenInfo } from './sockets/streams_server.js';
+export type { ReceivedMessage, UDPMessage, UDPSocket, UDPSocketOpenInfo } from './sockets/streams_udp.js';
+export { MemoryVif, type MemorySpec } from '../io-backends/memory/index.js';

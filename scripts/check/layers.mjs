@@ -55,7 +55,7 @@ function hostLayer(path) {
 
 function host(path, { target, from: specifier }) {
   if (target === null) return specifier.startsWith('node:') && BROWSER.test(path) ? 'this part runs in browsers: no node:* here' : '';
-  if (target.startsWith('io-backends/')) return path.startsWith('host/cli/') ? '' : 'only host/cli, the composition root, imports back ends';
+  if (target.startsWith('io-backends/')) return /^host\/(cli\/|browser\.ts$)/.test(path) ? '' : 'only host/cli and host/browser.ts, the composition roots, import back ends';
   if (!target.startsWith('host/')) return target.startsWith('build/') ? '' : 'host/ imports only from host/';
   const from = hostLayer(path), to = hostLayer(target);
   if (from === null) return `${path} is in no known layer: add it to scripts/check/layers.mjs`;
