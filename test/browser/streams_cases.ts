@@ -10,7 +10,8 @@ export interface Ends {
   B: DirectSockets;
 }
 
-export const A4 = '192.0.2.1', B4 = '192.0.2.2', B6 = '2001:db8::2';
+const A4 = '192.0.2.1';
+export const B4 = '192.0.2.2', B6 = '2001:db8::2';
 const PORT = 80, NOBODY = '192.0.2.99';
 
 export async function stacks(module: WebAssembly.Module): Promise<Ends> {
@@ -21,14 +22,14 @@ export async function stacks(module: WebAssembly.Module): Promise<Ends> {
   return { a, b, A: directSockets(a.sockets), B: directSockets(b.sockets) };
 }
 
-export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** What a promise rejects with. */
-async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
+export async function failure(promise: Promise<unknown>): Promise<Error & { code?: string }> {
   return promise.then(() => { throw new Error('did not fail'); }, (error: Error) => error);
 }
 
-async function listen({ B }: Ends, address = B4): Promise<TCPServerSocket> {
+export async function listen({ B }: Ends, address = B4): Promise<TCPServerSocket> {
   const server = new B.TCPServerSocket(address, { localPort: PORT });
   await server.opened;
   return server;
@@ -58,12 +59,12 @@ async function rest(readable: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<
 const text = async (socket: TCPSocket): Promise<string> => new TextDecoder().decode(await rest(socket.readable));
 
 /** Bytes that differ everywhere. */
-function pattern(n: number, seed = 1): Uint8Array<ArrayBuffer> {
+export function pattern(n: number, seed = 1): Uint8Array<ArrayBuffer> {
   const words = new Uint32Array(Math.ceil(n / 4));
   for (let i = 0, x = seed; i < words.length; i++) words[i] = x = (Math.imul(x, 1664525) + 1013904223) >>> 0;
   return new Uint8Array(words.buffer, 0, n);
 }
-async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
+export async function sha256(data: Uint8Array<ArrayBuffer>): Promise<string> {
   return Array.from(new Uint8Array(await crypto.subtle.digest('SHA-256', data)), (b) => b.toString(16).padStart(2, '0')).join('');
 }
 

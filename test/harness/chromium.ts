@@ -118,29 +118,29 @@ export class Chromium {
   async run<T>(options: RunOptions): Promise<T> {
     const files = { '/': PAGE, ...PUBLISHED, ...await bundled([options.module, ...options.workers ?? []]), ...options.files };
     const call = { module: `/${basename(fileURLToPath(options.module))}`, args: options.args };
-    return this.visit(files, options, (page) => page.evaluate(async ({ module, args }) => {
-      const { default: run } = await import(module) as { default: (args: unknown) => unknown };
-      return await run(args) as T;
-    }, call));
+    const server = await serve(files, options.isolated ?? false);
+    try {
+      return await this.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`, options, (page) => page.evaluate(async ({ module, args }) => {
+        const { default: run } = await import(module) as { default: (args: unknown) => unknown };
+        return await run(args) as T;
+      }, call));
+    } finally {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
   }
 
-  /** Open `/` of these files in a fresh page and do something with it. */
-  async visit<T>(files: Files, { isolated = false, timeoutMs = RUN_MS }: Pick<RunOptions, 'isolated' | 'timeoutMs'>, use: (page: Page) => Promise<T>): Promise<T> {
-    const server = await serve(files, isolated);
+  /** Open a URL of this machine in a fresh page and do something with it; throws also when the page complains of anything. */
+  async open<T>(url: string, { timeoutMs = RUN_MS }: Pick<RunOptions, 'timeoutMs'>, use: (page: Page) => Promise<T>): Promise<T> {
     const context = await this.browser.newContext();
     try {
       const page = await context.newPage(), wrong = complaints(page);
-      const visit = async (): Promise<T> => {
-        await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
-        return use(page);
-      };
-      const result = await within(timeoutMs, 'the page', visit()).catch((error: Error) => { throw new Error([error.message, ...wrong].join('\n'), { cause: error }); });
+      const visit = page.goto(url).then(() => use(page));
+      const result = await within(timeoutMs, 'the page', visit).catch((error: Error) => { throw new Error([error.message, ...wrong].join('\n'), { cause: error }); });
       if (wrong.length) throw new Error(wrong.join('\n'));
       return result;
     } finally {
       await within(CLOSE_MS, 'closing a page', context.close());
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
     }
   }
 
