@@ -9,7 +9,13 @@ export class CoreTrap extends Error {
   readonly code = 'ERR_NUSE_CORE_TRAP';
 }
 
-export interface CoreOptions {
+/** What a core can call. */
+export interface CoreHost {
+  /** Log sink. */
+  log?: (level: number, text: string) => void;
+}
+
+export interface CoreOptions extends CoreHost {
   /** Linear memory in bytes; default 48 MiB. */
   memoryBytes?: number;
   /** Most sockets; default 4096. */
@@ -18,8 +24,6 @@ export interface CoreOptions {
   seed: Uint8Array;
   /** Initial monotonic time, ns. */
   now: number;
-  /** Log sink. */
-  log?: (level: number, text: string) => void;
 }
 
 export interface Core {
@@ -30,12 +34,12 @@ export interface Core {
 const PAGE = 65536;
 export const DEFAULT_MEMORY = 48 << 20;
 
-/** A fresh core over its own unshared, fixed memory, initialised. */
-export async function createCore(module: WebAssembly.Module, options: CoreOptions): Promise<Core> {
-  if (options.seed.length !== 32) throw new RangeError('seed must be 32 bytes');
-  const bytes = options.memoryBytes ?? DEFAULT_MEMORY;
-  const pages = Math.ceil(bytes / PAGE);
-  const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+/** An instance over this memory, or over its own unshared, fixed one of so many bytes; not initialised. */
+export async function bareCore(module: WebAssembly.Module, memory: WebAssembly.Memory | number, host: CoreHost): Promise<Core> {
+  if (typeof memory === 'number') {
+    const pages = Math.ceil(memory / PAGE);
+    memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+  }
   const mem = new CoreMemory(memory);
   const imports = {
     env: { memory },
@@ -44,16 +48,27 @@ export async function createCore(module: WebAssembly.Module, options: CoreOption
         throw new CoreTrap(`${mem.asString(message) || 'panic'}${file ? ` at ${mem.asString(file)}:${line}` : ''}`);
       },
       log(level: number, text: number, len: number): void {
-        options.log?.(level, String.fromCharCode(...mem.bytes(text, Math.min(len, 512))));
+        host.log?.(level, String.fromCharCode(...mem.bytes(text, Math.min(len, 512))));
       },
     },
   };
   const { exports } = await instantiate<Record<string, unknown>>(module, imports as never);
-  const core = exports as unknown as CoreExports;
-  mem.u32[(A.HDR + A.HDR_MEMORY) >>> 2] = pages * PAGE;
+  return { exports: exports as unknown as CoreExports, mem };
+}
+
+/** A fresh core over its own memory, initialised. */
+export async function createCore(module: WebAssembly.Module, options: CoreOptions): Promise<Core> {
+  if (options.seed.length !== 32) throw new RangeError('seed must be 32 bytes');
+  const core = await bareCore(module, options.memoryBytes ?? DEFAULT_MEMORY, options);
+  startCore(core, options);
+  return core;
+}
+
+/** Initialise an instance whose memory holds nothing but its data segments. */
+function startCore({ exports, mem }: Core, options: CoreOptions): void {
+  mem.u32[(A.HDR + A.HDR_MEMORY) >>> 2] = mem.u8.length;
   mem.u32[(A.HDR + A.HDR_MAX_SOCKETS) >>> 2] = options.maxSockets ?? 0;
   mem.u8.set(options.seed, A.HDR + A.HDR_SEED);
   mem.putNs(A.HDR + A.HDR_NOW, options.now);
-  core.init();
-  return { exports: core, mem };
+  exports.init();
 }

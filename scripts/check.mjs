@@ -22,6 +22,7 @@ const CHECKS = [
   ['browser entry', ['scripts/check/browser.mjs']],
   ['dead exports', ['scripts/check/dead.mjs']],
   ['no allocation after init', ['scripts/check/noalloc.mjs', ...CORES]],
+  ['no state outside of memory, no relaxed SIMD', ['scripts/check/state.mjs', ...CORES]],
   ['imports and exports of the core', ['scripts/check/surface.mjs']],
 ];
 

@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import * as A from '../../host/abi/constants.js';
 import type { CoreExports } from '../../host/abi/exports.js';
-import { createCore, type Core } from '../../host/core.js';
+import { createCore, type Core, type CoreOptions } from '../../host/core.js';
 
 const BUILD = process.env.NUSE_TEST_CORE ?? 'core.debug.wasm';
-const module = new WebAssembly.Module(readFileSync(new URL(`../../../${BUILD}`, import.meta.url)));
+/** The module under test, and its bytes. */
+export const CORE_BYTES = readFileSync(new URL(`../../../${BUILD}`, import.meta.url));
+export const module = new WebAssembly.Module(CORE_BYTES);
 
 export const MS = 1e6;
 export const SEC = 1e9;
@@ -58,9 +60,11 @@ export class TestCore {
     this.fresh = Object.values(A.Usage).map((what) => x.usage(what));
   }
 
-  static async create(options: { seed?: number; memoryBytes?: number; maxSockets?: number } = {}): Promise<TestCore> {
+  /** `layer`: put between the core and all of its callers, as a recorder is. */
+  static async create(options: { seed?: number; memoryBytes?: number; maxSockets?: number; layer?: (core: Core, options: CoreOptions) => Core } = {}): Promise<TestCore> {
     const seed = new Uint8Array(32).fill(options.seed ?? 1);
-    const core = new TestCore(await createCore(module, { seed, now: SEC, memoryBytes: options.memoryBytes ?? 48 << 20, maxSockets: options.maxSockets }));
+    const own = { seed, now: SEC, memoryBytes: options.memoryBytes ?? 48 << 20, maxSockets: options.maxSockets };
+    const bare = await createCore(module, own), core = new TestCore(options.layer?.(bare, own) ?? bare);
     TestCore.made.push(core);
     return core;
   }

@@ -1,5 +1,6 @@
 // A configured core with one Ethernet interface, and a peer that is only bytes: the set-up of most protocol tests.
 import * as A from '../../host/abi/constants.js';
+import type { Core, CoreOptions } from '../../host/core.js';
 import { parseIp } from '../../host/config/address.js';
 import { emptyConfig, type StackConfig } from '../../host/config/config.js';
 import { applyConfig } from '../../host/control/apply.js';
@@ -20,6 +21,9 @@ export interface HostOptions {
   addresses?: { address: string; prefix: number }[];
   slaac?: boolean;
   memoryBytes?: number;
+  maxSockets?: number;
+  /** As of TestCore.create. */
+  layer?: (core: Core, options: CoreOptions) => Core;
 }
 
 export interface Received {
@@ -35,7 +39,7 @@ export class TestHost {
   private constructor(readonly core: TestCore) {}
 
   static async create(o: HostOptions = {}): Promise<TestHost> {
-    const core = await TestCore.create({ seed: o.seed, memoryBytes: o.memoryBytes });
+    const core = await TestCore.create({ seed: o.seed, memoryBytes: o.memoryBytes, maxSockets: o.maxSockets, layer: o.layer });
     const h = new TestHost(core);
     h.ifindex = core.addDevice(0, 'eth0', OUR_MAC, o.mtu ?? 1500, o.features ?? 0);
     core.stamp();

@@ -131,6 +131,30 @@ test('no allocation: a module without exports is no pass', () => {
   fails(['scripts/check/noalloc.mjs', asc('const x: u32 = 1;\n', false)], /no exports found/);
 });
 
+/** Assemble a module in text form; its path. */
+async function wat(text: string): Promise<string> {
+  const { default: binaryen } = await import('binaryen') as { default: { parseText(t: string): { emitBinary(): Uint8Array; setFeatures(f: number): void }; Features: { All: number } } };
+  const module = binaryen.parseText(text);
+  module.setFeatures(binaryen.Features.All);
+  const file = join(tree({ 'm.wat': text }), 'm.wasm');
+  writeFileSync(file, module.emitBinary());
+  return file;
+}
+test('state: a mutable global, a table written, a segment dropped, relaxed SIMD', async () => {
+  const state = (path: string) => ['scripts/check/state.mjs', path];
+  for (const debug of [false, true]) {
+    passes(state(asc('export function init(): void { store<u32>(8, 1); }\nexport function poll(): u32 { return load<u32>(8); }\n', debug)));
+    fails(state(asc('let n: u32 = 0;\nexport function init(): void { n++; }\nexport function poll(): u32 { return n; }\n', debug)), /a mutable global/);
+  }
+  const module = (body: string) => wat(`(module (memory 1 1) (table $t 2 2 funcref) (data $d "x") (elem declare func $f)
+    (func $f (param v128 v128) (result v128) (local.get 0)) (func (export "poll") ${body}))`);
+  passes(state(await module('(nop)')));
+  fails(state(await module('(table.set $t (i32.const 0) (ref.func $f))')), /table\.set.*state outside of memory/);
+  fails(state(await module('(data.drop $d)')), /data\.drop.*state outside of memory/);
+  fails(state(await module('(drop (i32x4.relaxed_trunc_f32x4_s (v128.const i32x4 0 0 0 0)))')), /relaxed_trunc.*relaxed SIMD/);
+  fails(state(asc('const x: u32 = 1;\n', false)), /no functions found/);
+});
+
 const SURFACE = `
 @external("host", "panic") declare function panic(a: usize, b: usize, c: u32): void;
 export function init(): void { panic(0, 0, load<u8>(0)); }
