@@ -7,7 +7,7 @@ import { Murmur3 } from '../../host/debug/murmur3.js';
 import { BLOCK_HEADER, RecordError, headerLength, sealBlock } from '../../host/debug/record_format.js';
 import { Replayer, type ReplayResult } from '../../host/debug/replay.js';
 import { bytesSource } from '../../host/debug/record_reader.js';
-import { TestHost } from '../harness/host.js';
+import type { TestHost } from '../harness/host.js';
 import { suite } from '../harness/suite.js';
 import { exchange, recorded, replayCore, type Recorded } from './exchange.js';
 
