@@ -23,6 +23,7 @@ const RTA_PRIORITY: u32 = 6;
 const RTA_PREFSRC: u32 = 7;
 const RTA_METRICS: u32 = 8;
 const RTA_CACHEINFO: u32 = 12;
+const RTA_UID: u32 = 25;
 const RTA_TABLE: u32 = 15;
 const RTA_PREF: u32 = 20;
 const RTAX_MTU: u32 = 2;
@@ -209,6 +210,10 @@ export function getRoute(p: usize): i32 {
   if (memory.compare(f.nexthop, f.dst, 16)) putAddr(RTA_GATEWAY, v4, f.nexthop);
   attrU32(RTA_OIF, f.device.ifindex);
   putAddr(RTA_PREFSRC, v4, f.src);
+  // As rt_fill_info and rt6_fill_node of Linux, also where it says nothing: nmap loses the last 16 bytes of an answer.
+  if (v4) attrU32(RTA_UID, 0);
+  attrRoom(RTA_CACHEINFO, 32);
+  if (!v4) attrU8(RTA_PREF, 0);
   end();
   return 0;
 }

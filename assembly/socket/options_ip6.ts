@@ -192,7 +192,7 @@ function setRare(sk: Sock, name: u32, v: i32, len: u32): i32 {
     case IPV6_RECVERR_RFC4884: return short || v < 0 || v > 1 ? -Errno.EINVAL : extraSet(sk, Extra.RFC4884_6, v != 0);
     case IPV6_HDRINCL:
       if (sk.kind != <u8>SockKind.RAW) return -Errno.ENOPROTOOPT;
-      return short ? -Errno.EINVAL : v ? -Errno.ENOPROTOOPT : 0; // headers of IPv6 are always ours
+      return short ? -Errno.EINVAL : setFlag(sk, SockFlag.HDRINCL, v != 0);
     case IPV6_ROUTER_ALERT:
       if (short) return -Errno.EINVAL;
       return sk.kind == <u8>SockKind.RAW && sk.protocol == IPPROTO_RAW ? extraSet(sk, Extra.ROUTER_ALERT, v >= 0) : -Errno.ENOPROTOOPT;
@@ -268,7 +268,7 @@ function getRare(sk: Sock, name: u32, p: usize, len: u32): i32 {
     case IPV6_AUTOFLOWLABEL: return optPutInt(p, len, extraHas(sk, Extra.NO_AUTOFLOW) ? 0 : 1);
     case IPV6_RECVFRAGSIZE: return optPutInt(p, len, extraHas(sk, Extra.FRAGSIZE6) ? 1 : 0);
     case IPV6_RECVERR_RFC4884: return optPutInt(p, len, extraHas(sk, Extra.RFC4884_6) ? 1 : 0);
-    case IPV6_HDRINCL: return sk.kind == <u8>SockKind.RAW ? optPutInt(p, len, 0) : -Errno.ENOPROTOOPT;
+    case IPV6_HDRINCL: return sk.kind == <u8>SockKind.RAW ? optPutInt(p, len, sk.has(SockFlag.HDRINCL) ? 1 : 0) : -Errno.ENOPROTOOPT;
     case IPV6_ROUTER_ALERT: return optPutInt(p, len, extraHas(sk, Extra.ROUTER_ALERT) ? 1 : 0);
     case IPV6_MINHOPCOUNT: return optPutInt(p, len, sk.minHops);
     case IPV6_ADDR_PREFERENCES: {

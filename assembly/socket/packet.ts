@@ -75,7 +75,9 @@ function packetTap(skb: Skb): void {
   while (sk) {
     const next = changetype<Sock | null>(sk.bindNext);
     const all = <u32>sk.lport == ETH_P_ALL;
-    if (sk.lport && (all || (!out && <u32>sk.lport == protocol)) && (!sk.boundIf || sk.boundIf == d.ifindex) && !(out && sk.state)) copy(sk, skb, d);
+    // A socket does not see what it has sent itself (skb_loop_sk of Linux).
+    const own = out && skb.sk == changetype<usize>(sk);
+    if (sk.lport && !own && (all || (!out && <u32>sk.lport == protocol)) && (!sk.boundIf || sk.boundIf == d.ifindex) && !(out && sk.state)) copy(sk, skb, d);
     sk = next;
   }
 }

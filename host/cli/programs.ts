@@ -2,6 +2,7 @@
 import { writeSync } from 'node:fs';
 import { EPOLLIN } from '../native.js';
 import type { PosixNative } from '../posix/native.js';
+import type { Shadow } from '../posix/packet.js';
 import { Supervisor } from '../posix/supervisor.js';
 import type { Extension, StackContext } from '../threads/stack_worker.js';
 
@@ -10,6 +11,8 @@ export interface ProgramRequest {
   notify: number;
   /** Names the program in the notice `program-gone`, which comes when it and all it started have ended. */
   id: number;
+  /** Shadow interfaces of the program's namespace, now the worker's. */
+  shadows: Shadow[];
 }
 /** Request `take-program`: a connected socket over which nuse-exec sends its descriptor and waits for the word to begin. The owner closes it after the reply. */
 export interface TakeRequest {
@@ -23,7 +26,8 @@ export function attachPrograms(stack: StackContext): Extension {
   stack.loop.onSocketEvents((handle, mask) => { supervisor.onSocketEvents(handle, mask); });
   const serve = (notify: number, id: number) => supervisor.attach(notify, () => stack.notify('program-gone', { id }));
   stack.handle('program', (body, reply) => {
-    const { notify, id } = body as ProgramRequest;
+    const { notify, id, shadows } = body as ProgramRequest;
+    supervisor.useShadows(shadows);
     serve(notify, id);
     reply(null);
   });
@@ -31,12 +35,12 @@ export function attachPrograms(stack: StackContext): Extension {
     const { socket, id } = body as TakeRequest;
     const source = stack.loop.addSource(socket, EPOLLIN, () => {
       stack.loop.removeSource(source);
-      const notify = native.posixReceiveFd(socket, 0);
-      if (notify >= 0) {
-        serve(notify, id);
+      const notify = new Int32Array(1), received = native.posixReceiveFds(socket, 0, notify);
+      if (received > 0) {
+        serve(notify[0], id);
         writeSync(socket, 'g');
       }
-      reply(notify >= 0);
+      reply(received > 0);
     });
   });
   return { close: () => supervisor.close() };

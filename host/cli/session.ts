@@ -73,9 +73,10 @@ export class Session {
   async launch(argv: readonly string[], stdio: [Stdio, Stdio, Stdio] = ['inherit', 'inherit', 'inherit']): Promise<Program> {
     try {
       const native = loadNative() as unknown as PosixNative;
-      const { child, notify, go, exit } = await launch(native, { command: [...argv], resolvConf: resolvConf(this.config.dns), links: this.links(), stdio });
+      const links = this.links();
+      const { child, notify, shadows, go, exit } = await launch(native, { command: [...argv], resolvConf: resolvConf(this.config.dns), links, stdio });
       const { id, gone } = this.expect();
-      await this.thread.request('program', { notify, id });
+      await this.thread.request('program', { notify, id, shadows: shadows.map((fd, i) => ({ fd, ifindex: links[i].ifindex })) });
       go();
       return { pid: child.pid!, exit, gone, stdin: child.stdin };
     } catch (error) {
@@ -85,9 +86,9 @@ export class Session {
 
   /** The interfaces with the addresses they were configured with. */
   private links(): ShadowLink[] {
-    return this.interfaces.map(({ name, mac, mtu }) => {
+    return this.interfaces.map(({ name, ifindex, mac, mtu }) => {
       const addresses = this.config.interfaces.find((i) => i.name === name)?.addresses ?? [];
-      return { name, mac, mtu, addresses: addresses.map((a) => `${a.address}/${a.prefix}`) };
+      return { name, ifindex, mac, mtu, addresses: addresses.map((a) => `${a.address}/${a.prefix}`) };
     });
   }
 

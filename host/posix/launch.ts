@@ -34,6 +34,7 @@ export interface LaunchOptions {
 /** An interface of the stack as /proc/net and /sys/class/net shall show it to the program. */
 export interface ShadowLink {
   name: string;
+  ifindex: number;
   mac: string;
   mtu: number;
   /** `address/prefix`. */
@@ -50,6 +51,8 @@ export interface Launched {
   readonly child: ChildProcess;
   /** The notification descriptor, for Supervisor.attach in the stack's thread (descriptors belong to the whole process). */
   readonly notify: number;
+  /** Descriptors of the shadow interfaces, in the order of `links`; empty where they could not be made. The supervisor's, too. */
+  readonly shadows: number[];
   /** Let the program begin; the supervisor must be attached. */
   go(): void;
   /** Its exit status as a shell would give it: its own, or 128 + signal. */
@@ -87,7 +90,7 @@ function startExec(control: number | Socket, dir: string, options: LaunchOptions
     writeFileSync(source, text, { mode: 0o644 });
     args.push('--bind', source, target);
   });
-  for (const l of options.links ?? []) args.push('--link', l.name, l.mac, String(l.mtu), l.addresses.join(',') || '-');
+  for (const l of options.links ?? []) args.push('--link', l.name, String(l.ifindex), l.mac, String(l.mtu), l.addresses.join(',') || '-');
   const stdio = options.stdio ?? ['inherit', 'inherit', 'inherit'];
   const child = spawn(execPath(), [...args, '--', ...options.command], { stdio: [...stdio, control], env: options.env ?? process.env });
   const exit = new Promise<number>((resolve) => {
@@ -115,18 +118,19 @@ export async function launch(native: PosixNative, options: LaunchOptions): Promi
   try {
     const { child, exit } = startExec(theirs, dir, options);
     closeSync(theirs);
-    const notify = native.posixReceiveFd(ours, READY_MS);
-    if (notify < 0) {
+    const fds = new Int32Array(1 + (options.links?.length ?? 0));
+    const received = native.posixReceiveFds(ours, READY_MS, fds);
+    if (received < 0) {
       child.kill('SIGKILL');
       closeSync(ours);
       if (child.pid === undefined) throw new LaunchError(`${execPath()} cannot be started: run \`npm run build\``);
-      throw new LaunchError(notify === -110 ? 'nuse-exec does not get ready' : 'the program was not started');
+      throw new LaunchError(received === -110 ? 'nuse-exec does not get ready' : 'the program was not started');
     }
     const go = (): void => {
       writeSync(ours, 'g');
       closeSync(ours);
     };
-    return { child, notify, go, exit };
+    return { child, notify: fds[0], shadows: [...fds.subarray(1, received)], go, exit };
   } finally {
     // The mounts keep the files; their names are no longer needed.
     rmSync(dir, { recursive: true, force: true });

@@ -53,7 +53,11 @@ export interface PosixNative {
   posixForgetTasks(): number;
   posixClose(fd: number): number;
   posixOwnInode(fd: number): number;
-  posixReceiveFd(socket: number, milliseconds: number): number;
+  /** Descriptors sent over the socket, into `out`: how many. */
+  posixReceiveFds(socket: number, milliseconds: number, out: Int32Array): number;
+  /** The next frame of a TAP; its length. */
+  posixFrameRead(fd: number, memory: Uint8Array, offset: number, room: number): number;
+  posixFrameWrite(fd: number, memory: Uint8Array, offset: number, length: number): number;
   /** 1 while some process holds the unix socket with this inode, 0 when none does. */
   posixUnixAlive(inode: number): number;
   posixEpoll(): number;

@@ -10,11 +10,12 @@ import { Call, SCRATCH } from './call.js';
 import { DatagramSocket } from './datagram.js';
 import { foreignIoctl, socketIoctl } from './ioctl.js';
 import {
-  AF_INET, AF_INET6, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
+  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, EADDRINUSE, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
   SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, callNumbers, type CallNumbers,
 } from './linux.js';
 import { Messages } from './message.js';
 import type { PosixNative } from './native.js';
+import { PacketMirror, type Shadow } from './packet.js';
 import { getsockopt, setsockopt } from './options.js';
 import { Readiness } from './readiness.js';
 import type { PosixSocket, Waiter } from './socket.js';
@@ -35,6 +36,8 @@ const SWEEP_NS = 500e6;
 const DRAIN_NS = 2e6;
 /** How long the peers of the last programs have to acknowledge what was sent to them, ns. The kernel would go on alone. */
 const LINGER_NS = 30e9;
+/** struct sockaddr_nl: its size, and where nl_pid is. */
+const SOCKADDR_NL = 12, NL_PID = 4;
 /** What usage() of the core counts. */
 const SOCKETS = 0;
 /** Calls kept for reuse. */
@@ -88,6 +91,7 @@ export class Supervisor {
   more = false;
   /** So many times there is no waiting, after a program did not come back. */
   private impatience = 0;
+  private packets: PacketMirror;
   private control = -1;
   private probe: Int32Array | undefined;
   /** Notification descriptor -> its source. */
@@ -100,6 +104,7 @@ export class Supervisor {
     this.numbers = callNumbers(process.arch);
     this.readiness = new Readiness(native, loop);
     this.calls = this.table();
+    this.packets = new PacketMirror(this, []);
     if (options.guardian !== false) {
       const r = native.posixGuardianStart();
       if (r < 0) options.log?.(`no guardian: error ${-r}`);
@@ -119,10 +124,15 @@ export class Supervisor {
     });
     this.notifiers.set(notify, source);
   }
+  /** Packet sockets of the programs are the kernel's, on these interfaces. */
+  useShadows(shadows: readonly Shadow[]): void {
+    this.packets.close();
+    this.packets = new PacketMirror(this, shadows);
+  }
   /** Call `gone` when what the last programs wrote has been handed to the core and acknowledged: closed sockets live until then. */
   private whenDone(gone: () => void, until: number): void {
     const now = this.loop.now();
-    const ours = this.byHandle.size + (this.control >= 0 ? 1 : 0);
+    const ours = this.byHandle.size + this.packets.socketCount + (this.control >= 0 ? 1 : 0);
     const busy = this.notifiers.size === 0 && (this.byHandle.size > this.orphans.size || (this.core.usage(SOCKETS) > ours && now < until));
     if (!busy) gone();
     else this.loop.setTimer(now + DRAIN_NS, () => { this.whenDone(gone, until); });
@@ -130,13 +140,15 @@ export class Supervisor {
   /** Readiness from the core; false when the socket is not one of a program. */
   onSocketEvents(handle: number, mask: number): boolean {
     const s = this.byHandle.get(handle);
-    s?.onCore(mask);
-    return s !== undefined;
+    if (!s) return this.packets.onCore(handle);
+    s.onCore(mask);
+    return true;
   }
   get socketCount(): number { return this.byHandle.size; }
   /** The stack ends, or its core is dead: programs that still run see resets, and no socket call of theirs works any more. */
   close(): void {
     for (const s of this.byHandle.values()) s.reset();
+    this.packets.close();
     this.byHandle.clear();
     this.byInode.clear();
     for (const [notify, source] of this.notifiers) {
@@ -231,6 +243,10 @@ export class Supervisor {
       call.answer(-EINVAL);
       return;
     }
+    if (family === AF_PACKET && this.packets.open(call.tid)) {
+      call.pass();
+      return;
+    }
     const handle = this.core.sys_socket(family, type, call.int(2));
     if (handle < 0) {
       call.answer(handle);
@@ -266,7 +282,15 @@ export class Supervisor {
   }
   private bind(s: PosixSocket, call: Call): number {
     const length = call.readAddress(1, this.mem.u8, ARG);
-    return length < 0 ? length : this.core.sys_bind(s.handle, ARG, length);
+    if (length < 0) return length;
+    if (s.family === AF_NETLINK && length === SOCKADDR_NL && this.mem.view.getUint32(ARG + NL_PID, true) === 0) {
+      // As netlink_autobind of Linux: the process's number for its first socket, any other for more.
+      this.mem.view.setUint32(ARG + NL_PID, call.tid, true);
+      const r = this.core.sys_bind(s.handle, ARG, length);
+      if (r !== -EADDRINUSE) return r;
+      this.mem.view.setUint32(ARG + NL_PID, 0, true);
+    }
+    return this.core.sys_bind(s.handle, ARG, length);
   }
   /** connect(2) in the core with the call's address: its result. */
   coreConnect(handle: number, call: Call): number {

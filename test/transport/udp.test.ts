@@ -1,10 +1,10 @@
 import * as assert from 'uvu/assert';
 import { AF_INET, AF_INET6, PEER, PEER6, SOCK_DGRAM, SOCK_RAW, TestHost, US, US6 } from '../harness/host.js';
-import { addr, cat, checksum, hex, icmp, ipv4, pseudo, readIpv4, udp } from '../harness/packet.js';
+import { addr, cat, checksum, hex, icmp, ipv4, ipv6, pseudo, readIpv4, udp } from '../harness/packet.js';
 import { suite } from '../harness/suite.js';
 
 const test = suite('udp');
-const IP = 0x0800;
+const IP = 0x0800, IP6 = 0x86dd;
 
 test('send and receive, both ways, checksums right', async () => {
   const h = await TestHost.create();
@@ -205,6 +205,20 @@ test('raw sockets: a copy of every packet of the protocol, header included; HDRI
   const p = readIpv4(h.sent(IP).map((f) => f.bytes).filter((f) => f[23] === 99)[0]);
   assert.is(p.src, US);
   assert.is(p.ttl, 5);
+});
+
+test('raw sockets: a packet of IPv6 that brings its header leaves as it is', async () => {
+  const h = await TestHost.create();
+  const own = h.socket(AF_INET6, SOCK_RAW, 255);
+  const packet = ipv6({ src: '2001:db8::77', dst: PEER6, next: 59, hops: 3 }, [1, 2, 3]);
+  assert.is(h.send(own, packet, { address: PEER6, port: 0 }), packet.length);
+  const sent = h.sent(IP6).map((f) => f.bytes.slice(14)).filter((b) => b[6] === 59);
+  assert.equal(sent, [packet]);
+  assert.is(h.send(own, packet.slice(0, 39), { address: PEER6, port: 0 }), -22);
+  const udp6 = h.socket(AF_INET6, SOCK_RAW, 17);
+  assert.is(h.set(udp6, 41, 36, [1, 0, 0, 0]), 0);
+  assert.is(h.send(udp6, packet, { address: PEER6, port: 0 }), packet.length);
+  assert.equal(h.sent(IP6).map((f) => f.bytes.slice(14)), [packet]);
 });
 
 test('echo sockets: identifier is the port, only echo requests leave', async () => {

@@ -1,5 +1,5 @@
 // Raw sockets of both families (raw(7), RFC 3542): every packet of their protocol is copied to them; what they
-// send gets a header or brings its own (IP_HDRINCL).
+// send gets a header or brings its own (IP_HDRINCL, IPV6_HDRINCL).
 import { Errno } from "../../abi";
 import { ADDR_LEN, addrCopy, addrEqual, addrIsAny, addrIsMulticast } from "../../lib/addr";
 import { csumAdd, csumFinish, csumFold, csumPseudo } from "../../lib/checksum";
@@ -11,10 +11,11 @@ import { NetDevice } from "../../link/net_device";
 import { icmpIsHard } from "../../network/ipv4/icmp";
 import { ipv4Send } from "../../network/ipv4/output";
 import { icmpv6IsHard } from "../../network/ipv6/icmpv6";
-import { PMTUDISC_DO, ipHeaderLen, ipOutput } from "../../network/flow";
-import { ETH_P_IP } from "../../wire/ethernet";
+import { ipv6Send } from "../../network/ipv6/output";
+import { Flow, PMTUDISC_DO, ipHeaderLen, ipOutput } from "../../network/flow";
+import { ETH_P_IP, ETH_P_IPV6 } from "../../wire/ethernet";
 import { IPPROTO_ICMP, IPPROTO_RAW, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
-import { NEXTHDR_ICMP } from "../../wire/ipv6";
+import { IPV6_HLEN, NEXTHDR_ICMP } from "../../wire/ipv6";
 import {
   Message, bindCheck, datagramConnect, datagramCreate, datagramErrno, datagramError, datagramFlow, datagramRelease, localTooBig, packetAddrs,
   pcbOf, quotedAddrs,
@@ -146,23 +147,7 @@ export function rawSend(sk: Sock, ptr: usize, len: u32, m: Message): i32 {
   memory.copy(skb.put(len), ptr, len);
   skb.trans = skb.data;
   skb.priority = sk.priority;
-  if (own && f.isV4) {
-    const e = includeHeader(skb);
-    if (e < 0) {
-      skbFree(skb);
-      return e;
-    }
-    if (len > f.mtu) {
-      skbFree(skb);
-      return localTooBig(sk, f, 0);
-    }
-    const h = Ipv4Header.at(skb.data);
-    if (!h.src) store<u32>(h.ptr, load<u32>(f.src, 12), 12);
-    h.seal();
-    sockCharge(sk, skb);
-    const r = ipv4Send(skb, f, true);
-    return r < 0 ? r : <i32>len;
-  }
+  if (own) return sendIncluded(sk, skb, f);
   if (f.pmtudisc == <u8>PMTUDISC_DO && len + ipHeaderLen(f) > f.mtu) {
     skbFree(skb);
     return localTooBig(sk, f, 0);
@@ -188,14 +173,33 @@ export function rawSend(sk: Sock, ptr: usize, len: u32, m: Message): i32 {
   return r < 0 ? r : <i32>len;
 }
 
-// raw(7): the kernel fills checksum and length always, source and id when zero.
-function includeHeader(skb: Skb): i32 {
+// The packet is complete: IP_HDRINCL, IPV6_HDRINCL.
+function sendIncluded(sk: Sock, skb: Skb, f: Flow): i32 {
+  const len = skb.len;
+  const e = f.isV4 ? includeHeader(skb, f) : len < IPV6_HLEN ? -Errno.EINVAL : 0;
+  if (e < 0) {
+    skbFree(skb);
+    return e;
+  }
+  if (len > (f.isV4 ? f.mtu : f.device.mtu)) {
+    skbFree(skb);
+    return localTooBig(sk, f, 0);
+  }
+  skb.net = skb.data;
+  skb.protocol = <u16>(f.isV4 ? ETH_P_IP : ETH_P_IPV6);
+  sockCharge(sk, skb);
+  const r = f.isV4 ? ipv4Send(skb, f, true) : ipv6Send(skb, f);
+  return r < 0 ? r : <i32>len;
+}
+
+// raw(7): the kernel fills checksum and length always, source and id when zero. A header of IPv6 leaves as it is.
+function includeHeader(skb: Skb, f: Flow): i32 {
   if (skb.len < IPV4_HLEN) return -Errno.EINVAL;
   const h = Ipv4Header.at(skb.data);
   if (h.version != 4 || h.hlen < IPV4_HLEN || h.hlen > skb.len) return -Errno.EINVAL;
   h.totalLen = skb.len;
-  skb.net = skb.data;
   skb.trans = skb.data + h.hlen;
-  skb.protocol = <u16>ETH_P_IP;
+  if (!h.src) store<u32>(h.ptr, load<u32>(f.src, 12), 12);
+  h.seal();
   return 0;
 }

@@ -20,7 +20,6 @@ const CORK_FLOW: usize = 0;
 /** Send `len` bytes at `ptr`. Bytes taken or -errno (-EAGAIN: send buffer full). */
 export function udpSend(sk: Sock, ptr: usize, len: u32, m: Message): i32 {
   if (sk.shutdown & SHUT_SND) return -Errno.EPIPE;
-  if (len > MAX_PAYLOAD) return -Errno.EMSGSIZE;
   const p = pcbOf(sk);
   if (p.cork) return corkAppend(sk, ptr, len, m);
   if (m.named && !m.port) return -Errno.EINVAL;
@@ -33,6 +32,8 @@ export function udpSend(sk: Sock, ptr: usize, len: u32, m: Message): i32 {
     return -Errno.EAGAIN;
   }
   const port = m.named ? m.port : <u32>sk.rport;
+  // As Linux: IPv6 tells the path MTU of what can never be sent, too (tracepath begins with 128 000 bytes); IPv4 does not.
+  if (len > MAX_PAYLOAD) return f.isV4 ? -Errno.EMSGSIZE : localTooBig(sk, f, port);
   const gso = m.gsoSize ? m.gsoSize : <u32>p.gsoSize;
   const more = (m.flags & MSG_MORE) != 0 || p.corked != 0;
   if (!more && (!gso || gso >= len)) {

@@ -211,23 +211,54 @@ static napi_value fd_inode(napi_env env, napi_callback_info info) {
   return posix_number(env, inode_of(posix_int(&c, 0)));
 }
 
-/** posixReceiveFd(unix socket, milliseconds): a descriptor sent over it (SCM_RIGHTS); -EPIPE when the sender has gone, -ETIMEDOUT. */
-static napi_value fd_receive_fd(napi_env env, napi_callback_info info) {
+/** Most descriptors of one message (SCM_MAX_FD). */
+#define FDS_MAX 253
+
+/**
+ * posixReceiveFds(unix socket, milliseconds, out: Int32Array): how many descriptors were sent over it (SCM_RIGHTS), at least 1;
+ * -EPIPE when the sender has gone, -ETIMEDOUT. Those that `out` has no room for are closed.
+ */
+static napi_value fd_receive_fds(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   int sock = posix_int(&c, 0), rc;
   struct pollfd p = {sock, POLLIN, 0};
   while ((rc = poll(&p, 1, posix_int(&c, 1))) < 0 && errno == EINTR);
   if (rc <= 0) return posix_number(env, rc < 0 ? -errno : -ETIMEDOUT);
-  char byte, control[CMSG_SPACE(sizeof(int))];
+  char byte, control[CMSG_SPACE(FDS_MAX * sizeof(int))];
   struct iovec iov = {&byte, 1};
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
   ssize_t n = recvmsg(sock, &msg, MSG_CMSG_CLOEXEC);
   if (n < 0) return posix_number(env, -errno);
   struct cmsghdr *m = n ? CMSG_FIRSTHDR(&msg) : NULL;
   if (!m || m->cmsg_level != SOL_SOCKET || m->cmsg_type != SCM_RIGHTS) return posix_number(env, -EPIPE);
-  int fd;
-  memcpy(&fd, CMSG_DATA(m), sizeof fd);
-  return posix_number(env, fd);
+  size_t sent = (m->cmsg_len - CMSG_LEN(0)) / sizeof(int), room = 0;
+  while (room < sent && posix_bytes(&c, 2, 0, (room + 1) * sizeof(int))) room++;
+  uint8_t *out = posix_bytes(&c, 2, 0, room * sizeof(int));
+  if (out) memcpy(out, CMSG_DATA(m), room * sizeof(int));
+  for (size_t i = room; i < sent; i++) {
+    int fd;
+    memcpy(&fd, CMSG_DATA(m) + i * sizeof fd, sizeof fd);
+    close(fd);
+  }
+  return posix_number(env, room ? (double)room : -EINVAL);
+}
+
+/** posixFrameRead(fd, memory, offset, room): bytes of the next frame of a TAP, or -errno. */
+static napi_value frame_read(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t room = posix_int(&c, 3);
+  uint8_t *dst = posix_bytes(&c, 1, posix_int(&c, 2), room);
+  if (!dst) return posix_number(env, -EFAULT);
+  return result(env, read(posix_int(&c, 0), dst, room));
+}
+
+/** posixFrameWrite(fd, memory, offset, length): bytes written as one frame of a TAP, or -errno. */
+static napi_value frame_write(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t length = posix_int(&c, 3);
+  uint8_t *src = posix_bytes(&c, 1, posix_int(&c, 2), length);
+  if (!src) return posix_number(env, -EFAULT);
+  return result(env, write(posix_int(&c, 0), src, length));
 }
 
 /** posixUnixAlive(inode): 1 while some process holds the unix socket with this inode, 0, or -errno (no unix_diag). */
@@ -289,7 +320,8 @@ const struct posix_function POSIX_FD[] = {
     {"posixPair", fd_pair}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
     {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
     {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
-    {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFd", fd_receive_fd},
+    {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFds", fd_receive_fds},
+    {"posixFrameRead", frame_read}, {"posixFrameWrite", frame_write},
     {"posixUnixAlive", fd_unix_alive}, {"posixEpoll", fd_epoll},
     {"posixEpollControl", fd_epoll_control}, {"posixEpollReady", fd_epoll_ready}, {NULL, NULL},
 };

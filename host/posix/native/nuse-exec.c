@@ -1,10 +1,10 @@
 // nuse-exec: start a program whose network is the runtime's.
 //
-//   nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...
+//   nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME INDEX MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...
 //
 // Unshares the network (and mounts; and users, when not root), hides the local sockets of system services that reach
-// the real network, puts the given files in place, makes shadows of the stack's interfaces, installs the filter, sends the notification descriptor over
-// CONTROL-FD (SCM_RIGHTS), waits for one byte, and becomes the program.
+// the real network, puts the given files in place, makes shadows of the stack's interfaces, installs the filter, sends the notification
+// descriptor and those of the shadows over CONTROL-FD (SCM_RIGHTS), waits for one byte, and becomes the program.
 // What goes wrong before that is said on stderr; exit status 125, or 126/127 as of a shell for the program itself.
 #include "filter.h"
 #include "shadow.h"
@@ -28,6 +28,8 @@
 #define EXIT_NUSE 125
 #define MAX_BINDS 8
 #define MAX_LINKS 64
+/** Descriptors sent at most: the notification descriptor and the shadows'. */
+#define MAX_FDS (1 + MAX_LINKS)
 /** Depth and number of entries looked at under /run for sockets to hide. */
 #define SCAN_DEPTH 3
 #define SCAN_MAX 4096
@@ -39,7 +41,7 @@ struct bind {
 
 struct link {
   const char *name, *mac, *addresses;
-  int mtu;
+  int index, mtu;
 };
 
 static void fail(const char *format, ...) {
@@ -179,32 +181,33 @@ static void refuse_second_supervisor(void) {
   if (WIFEXITED(status) && WEXITSTATUS(status)) fail("this process is already supervised (nuse inside nuse, or a container tool that watches system calls)");
 }
 
-/** Send descriptor `fd` over the unix socket `control`. */
-static int send_fd(int control, int fd) {
-  char byte = 'n', buffer[CMSG_SPACE(sizeof fd)] = {0};
+/** Send n descriptors over the unix socket `control`. */
+static int send_fds(int control, const int *fds, size_t n) {
+  char byte = 'n', buffer[CMSG_SPACE(MAX_FDS * sizeof *fds)] = {0};
   struct iovec iov = {&byte, 1};
-  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buffer, .msg_controllen = sizeof buffer};
+  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = buffer, .msg_controllen = CMSG_SPACE(n * sizeof *fds)};
   struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
   c->cmsg_level = SOL_SOCKET;
   c->cmsg_type = SCM_RIGHTS;
-  c->cmsg_len = CMSG_LEN(sizeof fd);
-  memcpy(CMSG_DATA(c), &fd, sizeof fd);
+  c->cmsg_len = CMSG_LEN(n * sizeof *fds);
+  memcpy(CMSG_DATA(c), fds, n * sizeof *fds);
   return sendmsg(control, &msg, MSG_NOSIGNAL) == 1 ? 0 : -errno;
 }
 
 /**
- * Install the filter and hand its descriptor over. Once it is installed this task may no longer call sendmsg (nobody
+ * Install the filter and hand its descriptor over, followed by those of the shadows. Once it is installed this task may no longer call sendmsg (nobody
  * answers yet), so a child that shares the descriptor table, made before, sends it.
  */
-static void install_and_send(int control) {
+static void install_and_send(int control, const int *shadows, size_t count) {
   int number[2];
   if (pipe2(number, O_CLOEXEC)) fail("pipe: %s", strerror(errno));
   pid_t sender = syscall(SYS_clone, CLONE_FILES | SIGCHLD, 0, 0, 0, 0);
   if (sender < 0) fail("clone: %s", strerror(errno));
   if (sender == 0) {
-    int fd;
-    if (read(number[0], &fd, sizeof fd) != sizeof fd) _exit(1);
-    _exit(fd >= 0 && send_fd(control, fd) == 0 ? 0 : 1);
+    int fds[MAX_FDS];
+    if (read(number[0], &fds[0], sizeof fds[0]) != sizeof fds[0]) _exit(1);
+    memcpy(fds + 1, shadows, count * sizeof *shadows);
+    _exit(fds[0] >= 0 && send_fds(control, fds, 1 + count) == 0 ? 0 : 1);
   }
   int fd = nuse_install_filter();
   if (write(number[1], &fd, sizeof fd) != sizeof fd) fail("pipe: %s", strerror(errno));
@@ -228,7 +231,7 @@ int main(int argc, char **argv) {
   struct bind binds[MAX_BINDS];
   struct link links[MAX_LINKS];
   int nbinds = 0, nlinks = 0, i = 2, joined = 0;
-  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...");
+  if (argc < 4) fail("usage: nuse-exec CONTROL-FD [--join PID] [--bind SOURCE TARGET]... [--link NAME INDEX MAC MTU ADDRESSES]... -- PROGRAM [ARGUMENT]...");
   int control = atoi(argv[1]);
   if (!strcmp(argv[2], "--join")) {
     joined = atoi(argv[3]);
@@ -239,9 +242,9 @@ int main(int argc, char **argv) {
     if (!strcmp(argv[i], "--bind") && i + 2 < argc && nbinds < MAX_BINDS) {
       binds[nbinds++] = (struct bind){argv[i + 1], argv[i + 2]};
       i += 3;
-    } else if (!strcmp(argv[i], "--link") && i + 4 < argc && nlinks < MAX_LINKS) {
-      links[nlinks++] = (struct link){.name = argv[i + 1], .mac = argv[i + 2], .mtu = atoi(argv[i + 3]), .addresses = argv[i + 4]};
-      i += 5;
+    } else if (!strcmp(argv[i], "--link") && i + 5 < argc && nlinks < MAX_LINKS) {
+      links[nlinks++] = (struct link){.name = argv[i + 1], .index = atoi(argv[i + 2]), .mac = argv[i + 3], .mtu = atoi(argv[i + 4]), .addresses = argv[i + 5]};
+      i += 6;
     } else {
       fail("bad argument %s", argv[i]);
     }
@@ -258,13 +261,20 @@ int main(int argc, char **argv) {
   hide_services();
   for (int b = 0; b < nbinds; b++) bind_file(binds[b].source, binds[b].target);
   // Without /dev/net/tun or the right to mount sysfs some files tell less; calls are not affected.
+  int shadows[MAX_LINKS], made = 0;
   if (!joined) shadow_loopback();
-  for (int l = 0; l < nlinks && !joined; l++) shadow_link(links[l].name, links[l].mac, links[l].mtu, links[l].addresses);
+  int mute = joined ? 0 : shadow_mute();
+  // All of them, or the runtime is told of none: it knows them by their order. One that could be answered by this kernel is not made.
+  for (int l = 0; l < nlinks && !joined && !mute; l++) {
+    int fd = shadow_link(links[l].name, links[l].index, links[l].mac, links[l].mtu, links[l].addresses);
+    if (fd < 0) break;
+    shadows[made++] = fd;
+  }
   shadow_sysfs();
 
   // Root's filter does not need it, and set-uid programs and file capabilities go on working without it.
   if (!root && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)) fail("no_new_privs: %s", strerror(errno));
-  install_and_send(control);
+  install_and_send(control, shadows, made == nlinks ? (size_t)made : 0);
   wait_for_go(control);
   execvp(*command, command);
   int error = errno;
