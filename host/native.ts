@@ -32,11 +32,17 @@ export interface Native extends NativeVifs {
   /** The counter, reset; 0 when it was 0. */
   eventfdDrain(fd: number): number;
   closeFd(fd: number): number;
+  /** A non-blocking ICMP socket (SOCK_DGRAM) connected to this address; or -errno. */
+  pingOpen(address: string): number;
 
   /** A waiter over a memory; `ready` receives pairs (id, events), at most 512. */
   epollCreate(memory: number, ready: Uint32Array): number;
   epollCtl(waiter: number, op: number, fd: number, events: number, id: number): number;
   epollClose(waiter: number): number;
+  /** Have libuv's loop, which this thread then must run, call back whenever wait() would find something. Ends with epollClose. */
+  waiterWatch(waiter: number, callback: () => void): number;
+  /** The watched waiter calls at the earlier of `until` (ns) and HDR_DEADLINE, or before. */
+  waiterArm(waiter: number, until: number): number;
   /**
    * Sleep until an fd is ready, `until` (ns, Infinity = never) or HDR_DEADLINE, but at most `cap` ns, polling for the
    * first `spin` µs. Writes HDR_NOW. Pairs in `ready`; 0 also after a signal.

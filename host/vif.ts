@@ -2,7 +2,7 @@
 // it and see nothing else of the host. Browser-safe.
 import type { CoreMemory } from './memory.js';
 
-export type VifType = 'TAP' | 'RAW' | 'PIPE';
+export type VifType = 'TAP' | 'RAW' | 'PIPE' | 'USER';
 
 /** One `interface` block of a configuration, as far as its back end is concerned. */
 export interface VifSpec {
@@ -17,6 +17,8 @@ export interface VifSpec {
   dev?: string;
   /** PIPE: path of the unix socket, or of an existing FIFO. */
   pipepath?: string;
+  /** USER: this end of the link to the gateway. */
+  fd?: number;
   /** Checksum and segmentation offload; default true. */
   offload?: boolean;
 }
@@ -74,6 +76,7 @@ export interface NativeVifConfig {
   name: string;
   dev?: string;
   path?: string;
+  fd?: number;
   mac?: string;
   mtu?: number;
   /** VifFeature bits that may be used. */
@@ -98,6 +101,8 @@ export interface NativeVifs {
   txBurst(vif: number, slot: number, max: number): number;
   vifStats(vif: number): VifStats;
   vifClose(vif: number): number;
+  /** The two ends of a link between USER vifs of this process; each belongs to the vif it is given to. */
+  linkPair(): [number, number];
 }
 
 /** A random unicast, locally administered MAC address from 6 random bytes. */

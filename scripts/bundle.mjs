@@ -1,4 +1,4 @@
-// Bundle the `nuse` command and its worker, so that starting reads two files instead of a hundred; and the browser entry,
+// Bundle the `nuse` command and its workers, so that starting reads three files instead of a hundred; and the browser entry,
 // which a page imports as it is.
 import { build } from 'esbuild';
 import { mkdirSync } from 'node:fs';
@@ -11,7 +11,7 @@ const out = join(root, 'build/bundle');
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { nuse: 'host/cli/main.ts', stack_worker: 'host/cli/stack_worker.ts' },
+  entryPoints: { nuse: 'host/cli/main.ts', stack_worker: 'host/cli/stack_worker.ts', gateway_worker: 'host/cli/gateway_worker.ts' },
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -8,7 +8,7 @@ import { root, setup } from './setup.mjs';
 
 const DEFAULT_LIMIT_S = 120;
 /** Folders whose tests use the machine's network, its programs or its clock: one at a time. */
-const ALONE = /^test\/(interop|posix|cli|backends|host|bench)\//;
+const ALONE = /^test\/(interop|posix|cli|backends|host|bench|gateway)\//;
 /** Tests of the core run on the debug build and once more on the sanitizer build. Pages run what is published. */
 const CORE = /from '[./]*harness\/(?!chromium)/;
 

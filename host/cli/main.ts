@@ -9,10 +9,15 @@ import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
 import { runProgram, type RunOptions } from './run.js';
 
+const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
+
 /** Options of commands that start a stack. */
 function stackOptions(command: Command): Command {
   return command
-    .option('-c, --config <file>', 'nuse.conf (default: $NUSECONF, else loopback only)')
+    .option('-c, --config <file>', 'nuse.conf (default: $NUSECONF, else a USER interface: the host\'s network by its sockets)')
+    .option('-p, --publish <[address:]hostport:port[/tcp|/udp]>', 'USER: a port of the host leads in; repeatable', list)
+    .option('--egress <rule>', 'USER: `allow|deny any|NETWORK [PORTS][/tcp|/udp]`, first match first; repeatable', list)
+    .option('--host-loopback', 'USER: the gateway\'s address leads to the host\'s loopback interface')
     .option('--pcap <file>', 'write a pcapng of all interfaces')
     .option('--json', 'tell errors as JSON')
     .option('-v, --verbose', 'tell what happens, on stderr');
@@ -70,6 +75,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     });
   // The process behind `up`; not for people.
   root.command('daemon <name>', { hidden: true }).option('-c, --config <file>').option('--pcap <file>').option('-v, --verbose')
+    .option('-p, --publish <port>', '', list).option('--egress <rule>', '', list).option('--host-loopback')
     .action((name: string, o: RunOptions) => done(daemon(name, o)));
   return root;
 }

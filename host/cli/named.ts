@@ -14,6 +14,7 @@ import { controlPath, launchPath, logPath, stackNames } from './runtime_dir.js';
 import { forwardSignals } from './signals.js';
 import { startOn } from '../posix/launch.js';
 import { resolvConf } from './session.js';
+import { userArguments } from './user_options.js';
 
 const GONE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
 const isGone = (e: unknown): boolean => GONE.has((e as NodeJS.ErrnoException).code ?? '');
@@ -50,6 +51,7 @@ export async function upStack(name: string, options: RunOptions): Promise<number
   if (config) args.push('--config', resolve(config));
   if (options.pcap !== undefined) args.push('--pcap', resolve(options.pcap));
   if (options.verbose) args.push('--verbose');
+  args.push(...userArguments(options));
   // It says in its log why it can't start, and on the fourth descriptor that it has.
   const log = openSync(logPath(name), 'w', 0o600);
   const child = spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log, 'pipe'] });

@@ -2,12 +2,17 @@
 import { loadConfig } from '../config/load.js';
 import type { StackConfig } from '../config/config.js';
 import { CliError, EXIT_NUSE, tell } from './fail.js';
+import { userOptions } from './user_options.js';
 import { formatStats } from './format.js';
 import { Session } from './session.js';
 import { signalCode, forwardSignals } from './signals.js';
 
 export interface RunOptions {
   config?: string;
+  /** For the USER interface, beside what its block says. */
+  publish?: string[];
+  egress?: string[];
+  hostLoopback?: boolean;
   pcap?: string;
   json?: boolean;
   verbose?: boolean;
@@ -16,6 +21,7 @@ export interface RunOptions {
 /** The configuration that the options and the environment name. */
 export function configOf(options: RunOptions): StackConfig {
   const config = loadConfig(options.config, process.env);
+  userOptions(config, options);
   if (options.pcap !== undefined) config.pcap = options.pcap;
   return config;
 }

@@ -11,6 +11,7 @@ import { CliError } from './fail.js';
 import type { Counters } from './counters.js';
 import type { StackStats } from './format.js';
 import { CORE_WASM, requireBuild } from './install.js';
+import { openGateways, type Gateways } from './gateways.js';
 
 export type Log = ((text: string) => void) | undefined;
 type Stdio = 'inherit' | 'ignore' | 'pipe' | number;
@@ -24,10 +25,10 @@ export interface Program {
   readonly stdin: NodeJS.WritableStream | null;
 }
 
-/** The worker's entry beside this file: the bundle's .mjs, or tsc's .js. */
-function workerEntry(): URL {
-  const bundled = new URL('./stack_worker.mjs', import.meta.url);
-  return existsSync(fileURLToPath(bundled)) ? bundled : new URL('./stack_worker.js', import.meta.url);
+/** A worker's entry beside this file: the bundle's .mjs, or tsc's .js. */
+function workerEntry(name: string): URL {
+  const bundled = new URL(`./${name}.mjs`, import.meta.url);
+  return existsSync(fileURLToPath(bundled)) ? bundled : new URL(`./${name}.js`, import.meta.url);
 }
 
 /** The resolv.conf of a stack's programs. */
@@ -41,14 +42,14 @@ export class Session {
   private readonly waiting = new Map<number, () => void>();
   private nextId = 1;
 
-  private constructor(private readonly thread: StackThread, private readonly config: StackConfig) {
+  private constructor(private readonly thread: StackThread, private readonly gateways: Gateways, private readonly config: StackConfig) {
     thread.on('notice', (kind: string, body: unknown) => {
       if (kind !== 'program-gone') return;
       const { id } = body as { id: number };
       this.waiting.get(id)?.();
       this.waiting.delete(id);
     });
-    this.crashed = new Promise((resolve) => { void thread.ended.then((why) => { if (why) resolve(why); }); });
+    this.crashed = new Promise((resolve) => { for (const end of [thread.ended, gateways.ended]) void end.then((why) => { if (why) resolve(why); }); });
   }
 
   get interfaces(): readonly StackInterface[] { return this.thread.interfaces; }
@@ -57,14 +58,22 @@ export class Session {
   static async start(config: StackConfig, options: { log?: Log } = {}): Promise<Session> {
     requireBuild();
     const { log } = options;
+    let gateways: Gateways | undefined;
     try {
-      const thread = await StackThread.start({ entry: workerEntry(), wasm: CORE_WASM, config, extensions: { programs: {}, counters: {} } });
+      gateways = openGateways(workerEntry('gateway_worker'), CORE_WASM, config);
+      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, extensions: { programs: {}, counters: {} } });
       thread.on('log', (_level: number, text: string) => log?.(text));
       thread.on('notice', (kind: string, body: unknown) => { if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`); });
       for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);
       if (config.pcap !== undefined) log?.(`writing ${config.pcap}`);
-      return new Session(thread, config);
+      const session = new Session(thread, gateways, config);
+      await gateways.published.catch(async (error) => {
+        await thread.close();
+        throw error;
+      });
+      return session;
     } catch (error) {
+      await gateways?.close();
       throw new CliError((error as Error).message, '`nuse doctor` tells what this machine allows');
     }
   }
@@ -104,8 +113,10 @@ export class Session {
     return { ...(b as Counters), usage, vifs };
   }
 
-  close(): Promise<void> {
-    return this.thread.close();
+  /** The stack first: its gateway passes on what it has sent. */
+  async close(): Promise<void> {
+    await this.thread.close();
+    await this.gateways.close();
   }
 
   private expect(): { id: number; gone: Promise<void> } {

@@ -1,6 +1,9 @@
 // What a stack is configured with: plain data, so that it can be cloned into a worker or printed as JSON.
 
-export const VIF_TYPES = ['TAP', 'RAW', 'PIPE'] as const;
+import type { EgressRule } from './egress.js';
+import type { PublishConfig } from './publish.js';
+
+export const VIF_TYPES = ['TAP', 'RAW', 'PIPE', 'USER'] as const;
 export type VifType = (typeof VIF_TYPES)[number];
 
 export const DEFAULT_MEMORY_BYTES = 48 << 20;
@@ -46,6 +49,14 @@ export interface InterfaceConfig {
   offload: boolean;
   /** PIPE: the unix socket or FIFO shared with the neighbour. */
   pipepath?: string;
+  /** Take the IPv4 address, routes and name servers from a DHCP server (RFC 2131). */
+  dhcp?: boolean;
+  /** USER: what may go out, first match first. */
+  egress?: EgressRule[];
+  /** USER: ports of the host that lead in. */
+  publish?: PublishConfig[];
+  /** USER: the gateway's address leads to the host's loopback interface. */
+  hostLoopback?: boolean;
 }
 
 export interface RouteConfig {

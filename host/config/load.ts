@@ -1,8 +1,9 @@
 // Which nuse.conf is read: the one named on the command line, or by NUSECONF, or none.
 import { readFileSync, statSync } from 'node:fs';
-import { emptyConfig, type StackConfig } from './config.js';
+import type { StackConfig } from './config.js';
 import { ConfigError } from './errors.js';
 import { MAX_FILE_BYTES, parseConfig } from './parse.js';
+import { defaultConfig } from './user_network.js';
 
 const REASONS: Record<string, [string, string]> = {
   ENOENT: ['no such file', 'check the path, or NUSECONF in the environment'],
@@ -25,8 +26,8 @@ export function loadConfigFile(file: string): StackConfig {
   return parseConfig(text, file);
 }
 
-/** The configuration of `file`, else of NUSECONF, else one with a loopback interface only. */
+/** The configuration of `file`, else of NUSECONF, else one with a USER interface. */
 export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): StackConfig {
   const name = file ?? (env.NUSECONF || undefined);
-  return name === undefined ? emptyConfig() : loadConfigFile(name);
+  return name === undefined ? defaultConfig() : loadConfigFile(name);
 }

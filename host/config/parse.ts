@@ -7,17 +7,25 @@ import {
   type AddressConfig, type InterfaceConfig, type RouteConfig, type StackConfig, type VifType,
 } from './config.js';
 import { Problems } from './errors.js';
+import { MAX_EGRESS, parseEgress } from './egress.js';
+import { MAX_PUBLISH, parsePublish } from './publish.js';
 import { sysctlValues } from './sysctl.js';
+import { completeUser, userNetwork, userNetworkProblem } from './user_network.js';
 
 /** Files larger than this are refused. */
 export const MAX_FILE_BYTES = 1 << 20;
 
 export const INTERFACE_KEYS = [
   'address', 'netmask', 'macaddr', 'viftype', 'pipepath', 'address6', 'gateway', 'gateway6', 'dev', 'mtu', 'slaac', 'dad', 'offload', 'neigh',
+  'dhcp', 'egress', 'publish', 'host-loopback',
 ];
 export const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
 export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
-const REPEATABLE = new Set(['address', 'address6', 'neigh', 'dns', 'search', 'sysctl']);
+const REPEATABLE = new Set(['address', 'address6', 'neigh', 'dns', 'search', 'sysctl', 'egress', 'publish']);
+/** Keys that take one word or more. */
+const WORDS = ['dns', 'search', 'sysctl', 'pcap', 'egress'];
+/** Keys of interfaces that lead through a gateway. */
+const USER_KEYS = ['egress', 'publish', 'host-loopback'];
 const SAMPLE_IP = { any: '192.0.2.1 or 2001:db8::1', 4: '192.0.2.1', 6: '2001:db8::1' };
 
 /** Parse and check a configuration. Throws ConfigError naming every mistake found; `file` is only for the messages. */
@@ -36,6 +44,7 @@ export function parseConfig(text: string, file: string): StackConfig {
   reader.globals(globals);
   checkConfig(reader.config, reader.places, problems);
   problems.check();
+  completeUser(reader.config);
   return reader.config;
 }
 
@@ -67,7 +76,7 @@ class Reader {
       }
       seen.set(e.key, e.line);
       const want = e.key === 'neigh' ? 2 : 1;
-      if (['dns', 'search', 'sysctl', 'pcap'].includes(e.key) ? e.words.length < 1 : e.words.length !== want) {
+      if (WORDS.includes(e.key) ? e.words.length < 1 : e.words.length !== want) {
         this.bad(e, e.words.length ? `takes ${want} word${want > 1 ? 's' : ''}, not ${e.words.length}` : 'has no value', `write \`${e.key} ${this.example(e.key)}\``);
         continue;
       }
@@ -80,6 +89,7 @@ class Reader {
       address: '192.0.2.10/24', netmask: '255.255.255.0', macaddr: '02:00:00:00:00:01', viftype: VIF_TYPES.join('|'), pipepath: '/run/link0',
       address6: '2001:db8::10/64', gateway: SAMPLE_IP.any, gateway6: SAMPLE_IP[6], dev: 'eth0', mtu: '1500', slaac: 'on|off', dad: 'on|off', offload: 'on|off',
       neigh: '192.0.2.1 02:00:00:00:00:02', network: '192.0.2.0/24', metric: '100', dns: SAMPLE_IP[4], search: 'example.org',
+      dhcp: 'on|off', egress: 'deny 10.0.0.0/8', publish: '8080:80/tcp', 'host-loopback': 'on|off',
       sysctl: 'net.ipv4.ip_forward=1', pcap: 'nuse.pcapng', seed: '<64 hexadecimal digits>', memory: '64M', sockets: '4096',
     };
     return samples[key];
@@ -169,6 +179,10 @@ class Reader {
         case 'slaac': itf.slaac = this.flag(e); break;
         case 'dad': itf.dad = this.flag(e); break;
         case 'offload': itf.offload = this.flag(e); break;
+        case 'dhcp': itf.dhcp = this.flag(e); break;
+        case 'host-loopback': itf.hostLoopback = this.flag(e); break;
+        case 'egress': this.listed(e, (itf.egress ??= []), parseEgress, MAX_EGRESS); break;
+        case 'publish': this.listed(e, (itf.publish ??= []), parsePublish, MAX_PUBLISH); break;
         default: this.neighbour(e, itf);
       }
     }
@@ -178,15 +192,27 @@ class Reader {
       if (own !== undefined) this.addAddress(entry, itf, address, own);
       else if (!netmask) this.bad(entry, 'has no netmask', `add \`netmask 255.255.255.0\` or write ${formatIp(address)}/24`);
     }
+    if (itf.type !== 'USER') for (const e of b.entries) if (USER_KEYS.includes(e.key)) this.bad(e, `${itf.name} is ${itf.type} and has no gateway`, 'write `viftype USER` or remove it');
     this.finish(b.head, dev, itf);
     this.config.interfaces.push(itf);
+  }
+
+  /** A key whose words are one entry of a list. */
+  private listed<T extends object>(e: Entry, list: T[], parse: (text: string) => T | string, most: number): void {
+    const item = parse(e.words.join(' '));
+    if (typeof item === 'string') this.bad(e, item, `write \`${e.key} ${this.example(e.key)}\``);
+    else if (list.length >= most) this.bad(e, `more than ${most} of them`, `keep ${most}`);
+    else list.push(item);
   }
 
   private finish(head: Entry, dev: Entry | undefined, itf: InterfaceConfig): void {
     if (itf.type === 'PIPE') {
       if (itf.pipepath === undefined) this.bad(head, `${itf.name} is a PIPE without pipepath`, `add \`pipepath ${this.example('pipepath')}\``);
       if (dev) this.bad(dev, 'a PIPE has no host device', 'remove it');
-    } else if (itf.pipepath !== undefined) this.bad(head, `${itf.name} has a pipepath but is ${itf.type}`, 'add `viftype PIPE` or remove pipepath');
+    } else if (itf.type === 'USER' && (dev ?? itf.pipepath) !== undefined) this.bad(dev ?? head, 'a USER interface has no device and no path', 'remove it');
+    else if (itf.pipepath !== undefined) this.bad(head, `${itf.name} has a pipepath but is ${itf.type}`, 'add `viftype PIPE` or remove pipepath');
+    const narrow = itf.type === 'USER' ? userNetworkProblem(userNetwork(itf)) : null;
+    if (narrow) this.bad(head, narrow, 'write an address like 10.0.2.15/24, or none');
     if (!itf.dev) itf.dev = itf.type === 'TAP' ? `nuse-${itf.name}` : itf.type === 'RAW' ? itf.name : '';
     if (new TextEncoder().encode(itf.dev).length > NAME_MAX)
       this.bad(head, `the TAP's name \`${itf.dev}\` is longer than ${NAME_MAX} bytes`, 'add `dev NAME` with a shorter name');

@@ -133,6 +133,35 @@ export class CoreStream extends CoreSocket implements StreamSocket {
     if (done) this.sockets.driver.requestPoll();
     return done;
   }
+
+  /**
+   * As write, for whoever stores the bytes natively: `put` is told how many pieces of room (address, length) stand at IOV, `most` bytes
+   * at most, and returns how many bytes it stored. The bytes queued; 0 when there was no room, and onwritable follows.
+   */
+  fill(most: number, put: (pieces: number) => number): number {
+    if (this.state !== State.OPEN) return 0;
+    const x = this.enter('write'), count = x.sys_tx_reserve(this.handle, most);
+    if (count < 0) throw this.broken(-count);
+    if (count === 0) return 0;
+    const n = x.sys_tx_commit(this.handle, Math.max(put(count), 0), 0);
+    if (n < 0) throw this.broken(-n);
+    if (n) this.sockets.driver.requestPoll();
+    return n;
+  }
+  /** As one step of read, for whoever fetches the bytes natively: `take` is told how many pieces stand at IOV and returns how many bytes it took. */
+  drain(most: number, take: (pieces: number) => number): number {
+    if (this.closed || this.state !== State.OPEN || this.ended) return 0;
+    const x = this.enter('read'), count = x.sys_rx_peek(this.handle, most);
+    if (count <= 0) {
+      this.nothingToRead(count);
+      return 0;
+    }
+    const n = Math.max(take(count), 0);
+    if (!n) return 0;
+    x.sys_rx_consume(this.handle, n);
+    this.sockets.driver.requestPoll();
+    return n;
+  }
   /** A call has told the connection's error, which is gone with that: the socket is closed, and the caller's catch is the last to hear of it. */
   private broken(errno: number): SocketError {
     this.close();

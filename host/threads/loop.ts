@@ -1,5 +1,6 @@
 // The loop of a stack's worker. One turn: wait in one system call, receive, run the core, send, tell sockets' events,
-// run what was woken, and run the core again if anything called it. Nothing here uses libuv's loop.
+// run what was woken, and run the core again if anything called it. run() keeps the thread for itself; attach() has libuv's
+// loop make the turns, for a thread that needs both.
 import type { Core } from '../core.js';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, type Native } from '../native.js';
 import { Stack, asCoreTrap, type Port } from '../stack.js';
@@ -38,6 +39,9 @@ export class Loop {
   private readonly socketEvents: ((handle: number, mask: number) => void)[] = [];
   private readonly idle: (() => void)[] = [];
   private running = false;
+  /** libuv's loop makes the turns; and one is due without waiting for it. */
+  private attached = false;
+  private soon?: NodeJS.Immediate;
   private closed = false;
 
   /** `memory`: the handle of native.attachMemory for this core when there is one already (vifs opened over it). */
@@ -86,7 +90,10 @@ export class Loop {
   onIdle(fn: () => void): void { this.idle.push(fn); }
 
   /** Call fn when the time `at` (ns) has come, never earlier; an id. */
-  setTimer(at: number, fn: () => void): number { return this.timers.set(at, fn); }
+  setTimer(at: number, fn: () => void): number {
+    if (this.attached) this.turnSoon();
+    return this.timers.set(at, fn);
+  }
   clearTimer(id: number): void { this.timers.clear(id); }
 
   /** Plug an open vif into a slot; the core's device is registered by the caller. */
@@ -96,7 +103,10 @@ export class Loop {
   }
 
   /** Run core.poll before the next sleep. */
-  requestPoll(): void { this.stack.pollWanted = true; }
+  requestPoll(): void {
+    this.stack.pollWanted = true;
+    if (this.attached) this.turnSoon();
+  }
 
   /**
    * Send frames now, and receive what is already there: behind a TAP or veth the kernel answers within the write, and so
@@ -121,6 +131,27 @@ export class Loop {
   /** Leave run() after this turn. From another thread: through a source. */
   stop(): void { this.running = false; }
 
+  /**
+   * Let libuv's loop make the turns from here on, until close(). A turn that throws, as run() does, throws inside it.
+   * Calls of the core from elsewhere in this thread are followed by requestPoll().
+   */
+  attach(): void {
+    const r = this.native.waiterWatch(this.waiter, () => this.turnSoon());
+    if (r < 0) throw new Error(`waiterWatch: ${A.ErrnoName[-r] ?? -r}`);
+    this.attached = true;
+    this.turnSoon();
+  }
+  /** A turn once libuv has told of everything that is ready now. */
+  private turnSoon(): void {
+    this.soon ??= setImmediate(() => {
+      this.soon = undefined;
+      if (this.closed) return;
+      this.turn(0);
+      if (this.stack.busy) this.turnSoon();
+      else this.native.waiterArm(this.waiter, this.timers.next);
+    });
+  }
+
   /** One turn; sleeps at most `cap` ns. */
   turn(cap = SLEEP_CAP): void {
     try {
@@ -142,6 +173,7 @@ export class Loop {
   close(): void {
     if (this.closed) return;
     this.closed = true;
+    if (this.soon) clearImmediate(this.soon);
     this.native.epollClose(this.waiter);
     for (const port of this.stack.ports) port.vif.close();
     this.native.detachMemory(this.memory);

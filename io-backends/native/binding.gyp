@@ -10,7 +10,7 @@
       "include_dirs": ["."],
       "sources": [
         "addon.c", "wait.c", "vif.c",
-        "../tap/tap.c", "../raw/raw.c", "../pipe/pipe.c", "../pipe/fifo.c",
+        "../tap/tap.c", "../raw/raw.c", "../pipe/pipe.c", "../pipe/fifo.c", "../user/user.c",
         "<@(posix_sources)"
       ]
     }

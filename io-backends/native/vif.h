@@ -22,6 +22,8 @@ struct vif_config {
   char dev[16];
   /** PIPE: path of the socket or FIFO. */
   char path[108];
+  /** USER: this end of the link, else -1. */
+  int fd;
   uint8_t mac[6];
   bool has_mac;
   /** 0 = the device's own. */
@@ -96,7 +98,10 @@ struct vif_ops {
 /** Most frames in one call of rx_burst or tx_burst. */
 #define BURST 64u
 
-extern const struct vif_ops tap_ops, raw_ops, pipe_ops;
+extern const struct vif_ops tap_ops, raw_ops, pipe_ops, user_ops;
+
+/** What the USER back end offers besides: links and ICMP sockets. */
+void user_exports(napi_env env, napi_value exports);
 
 /** Complete a descriptor: frame of `len` bytes at buf, offload fields from a virtio_net_hdr. */
 void rx_done(struct vif *v, struct rx_slot *s, uint32_t len, const uint8_t *vnet);

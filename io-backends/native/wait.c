@@ -5,11 +5,27 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
+#include <uv.h>
 #include "native.h"
 
 #define MAX_READY 512
+/** Event id of a watched waiter's timer, which is none of the caller's. */
+#define TIMER_ID UINT32_MAX
+
+/** Tells libuv's loop when a waiter has something: one handle over its epoll instance, in which a timer stands for its deadline. */
+struct watch {
+  uv_poll_t poll;
+  napi_env env;
+  napi_ref callback, self;
+  napi_async_context context;
+  napi_async_cleanup_hook_handle hook;
+  int timerfd;
+  /** When timerfd fires, ns; UINT64_MAX: not set. */
+  uint64_t armed;
+};
 
 /** An epoll instance with the array that takes its results: pairs (id, events). */
 struct waiter {
@@ -19,6 +35,8 @@ struct waiter {
   uint32_t room; /* pairs */
   napi_ref keep;
   bool no_pwait2;
+  /** Not null: libuv's loop calls (waiterWatch). */
+  struct watch *watch;
   struct epoll_event events[MAX_READY];
 };
 
@@ -142,9 +160,127 @@ static napi_value epoll_change(napi_env env, napi_callback_info info) {
   return ret_i32(env, epoll_ctl(w->epfd, a[1], a[2], &ev) < 0 ? -errno : 0);
 }
 
+static void watch_gone(uv_handle_t *handle) {
+  struct watch *t = handle->data;
+  if (t->hook) napi_remove_async_cleanup_hook(t->hook);
+  free(t);
+}
+
+/* Give libuv's handle back; the record goes with it, in a later turn of libuv's loop. */
+static void watch_close(struct watch *t, bool dying) {
+  close(t->timerfd);
+  if (!dying) {
+    napi_remove_async_cleanup_hook(t->hook);
+    t->hook = NULL;
+    napi_async_destroy(t->env, t->context);
+    napi_delete_reference(t->env, t->callback);
+    napi_delete_reference(t->env, t->self);
+  }
+  uv_close((uv_handle_t *)&t->poll, watch_gone);
+}
+
 static void waiter_free(struct waiter *w) {
+  if (w->watch) watch_close(w->watch, false);
   close(w->epfd);
   free(w);
+}
+
+/* The environment ends with the waiter still watched: node waits until libuv has let go of the handle. */
+static void watch_orphaned(napi_async_cleanup_hook_handle hook, void *data) {
+  (void)hook;
+  struct waiter *w = data;
+  struct watch *t = w->watch;
+  w->watch = NULL;
+  watch_close(t, true);
+}
+
+static void watch_ready(uv_poll_t *handle, int status, int events) {
+  (void)status;
+  (void)events;
+  struct watch *t = handle->data;
+  napi_handle_scope scope;
+  napi_value self, callback, result;
+  if (napi_open_handle_scope(t->env, &scope) != napi_ok) return;
+  if (napi_get_reference_value(t->env, t->self, &self) == napi_ok && napi_get_reference_value(t->env, t->callback, &callback) == napi_ok)
+    napi_make_callback(t->env, t->context, self, callback, 0, NULL, &result);
+  napi_close_handle_scope(t->env, scope);
+}
+
+/* Handle, references and hook of a watch; 0 or -errno, on failure all undone. */
+static int watch_open(napi_env env, struct waiter *w, struct watch *t, napi_value callback) {
+  uv_loop_t *loop;
+  napi_value name, self;
+  struct epoll_event ev = { .events = EPOLLIN, .data = { .u32 = TIMER_ID } };
+  t->env = env;
+  t->armed = UINT64_MAX;
+  t->timerfd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+  if (t->timerfd < 0) return -errno;
+  if (epoll_ctl(w->epfd, EPOLL_CTL_ADD, t->timerfd, &ev) < 0 || napi_get_uv_event_loop(env, &loop) != napi_ok || uv_poll_init(loop, &t->poll, w->epfd) < 0) {
+    close(t->timerfd);
+    return -EIO;
+  }
+  t->poll.data = t;
+  if (napi_create_string_utf8(env, "nuse", NAPI_AUTO_LENGTH, &name) != napi_ok || napi_create_object(env, &self) != napi_ok ||
+      napi_async_init(env, self, name, &t->context) != napi_ok || napi_create_reference(env, self, 1, &t->self) != napi_ok ||
+      napi_create_reference(env, callback, 1, &t->callback) != napi_ok || napi_add_async_cleanup_hook(env, watch_orphaned, w, &t->hook) != napi_ok ||
+      uv_poll_start(&t->poll, UV_READABLE, watch_ready) < 0)
+    return -ENOMEM;
+  return 0;
+}
+
+/*
+ * waiterWatch(waiter, callback): call it from libuv's loop, which this thread must run, whenever wait() would find something; 0 or
+ * -errno. The waiter keeps the loop alive until it is closed. Set the deadline with waiterArm.
+ */
+static napi_value waiter_watch(napi_env env, napi_callback_info info) {
+  napi_value v[2];
+  size_t n = 2;
+  uint32_t handle;
+  napi_valuetype type;
+  if (napi_get_cb_info(env, info, &n, v, NULL, NULL) != napi_ok || n < 2 || napi_get_value_uint32(env, v[0], &handle) != napi_ok ||
+      napi_typeof(env, v[1], &type) != napi_ok || type != napi_function)
+    return ret_i32(env, -EINVAL);
+  struct waiter *w = waiter_at(env, handle);
+  if (!w || !w->mem->base) return ret_i32(env, -EBADF);
+  if (w->watch) return ret_i32(env, -EEXIST);
+  struct watch *t = calloc(1, sizeof *t);
+  if (!t) return ret_i32(env, -ENOMEM);
+  int r = watch_open(env, w, t, v[1]);
+  if (r == -ENOMEM) return throw_errno(env, ENOMEM, "waiterWatch");
+  if (r < 0) free(t);
+  else w->watch = t;
+  return ret_i32(env, r);
+}
+
+/* Earlier of `until` (ns, Infinity = none) and HDR_DEADLINE. */
+static uint64_t deadline(const struct waiter *w, double until) {
+  uint64_t end = ld64(w->mem->base + HDR + HDR_DEADLINE);
+  if (until < 9e18 && (until <= 0 || (uint64_t)until < end)) end = until <= 0 ? 0 : (uint64_t)until;
+  return end;
+}
+
+/*
+ * waiterArm(waiter, until): have a watched waiter call at the earlier of `until` (ns; Infinity = none) and HDR_DEADLINE. A timer that is
+ * set for an earlier time stays: it costs a call too many, not one for each packet that puts the deadline off. 0 or -errno.
+ */
+static napi_value waiter_arm(napi_env env, napi_callback_info info) {
+  napi_value v[2];
+  size_t n = 2;
+  uint32_t handle;
+  double until;
+  if (napi_get_cb_info(env, info, &n, v, NULL, NULL) != napi_ok || n < 2 || napi_get_value_uint32(env, v[0], &handle) != napi_ok ||
+      napi_get_value_double(env, v[1], &until) != napi_ok)
+    return ret_i32(env, -EINVAL);
+  struct waiter *w = waiter_at(env, handle);
+  if (!w || !w->mem->base || !w->watch) return ret_i32(env, -EBADF);
+  struct watch *t = w->watch;
+  uint64_t end = deadline(w, until);
+  if (end >= t->armed && t->armed > clock_ns()) return ret_i32(env, 0);
+  t->armed = end;
+  if (end == UINT64_MAX) end = 0; // disarms
+  else if (end == 0) end = 1;
+  struct itimerspec at = { .it_value = { .tv_sec = (time_t)(end / 1000000000u), .tv_nsec = (long)(end % 1000000000u) } };
+  return ret_i32(env, timerfd_settime(t->timerfd, TFD_TIMER_ABSTIME, &at, NULL) < 0 ? -errno : 0);
 }
 
 /* epollClose(waiter): 0 or -errno. */
@@ -186,8 +322,7 @@ static napi_value wait_ready(napi_env env, napi_callback_info info) {
     return ret_i32(env, -EINVAL);
   struct waiter *w = waiter_at(env, handle);
   if (!w || !w->mem->base) return ret_i32(env, -EBADF);
-  uint64_t now = clock_ns(), end = ld64(w->mem->base + HDR + HDR_DEADLINE);
-  if (until < 9e18 && (until <= 0 || (uint64_t)until < end)) end = until <= 0 ? 0 : (uint64_t)until;
+  uint64_t now = clock_ns(), end = deadline(w, until);
   uint64_t sleep = end > now ? end - now : 0;
   if ((double)sleep > cap) sleep = (uint64_t)cap;
   int n = 0;
@@ -201,12 +336,14 @@ static napi_value wait_ready(napi_env env, napi_callback_info info) {
   if (n == 0) n = sleep_once(w, sleep);
   if (n < 0 && errno == EINTR) n = 0;
   int err = errno;
+  int out = 0;
   for (int i = 0; i < n; i++) {
-    w->ready[2 * i] = w->events[i].data.u32;
-    w->ready[2 * i + 1] = w->events[i].events;
+    if (w->events[i].data.u32 == TIMER_ID) continue;
+    w->ready[2 * out] = w->events[i].data.u32;
+    w->ready[2 * out++ + 1] = w->events[i].events;
   }
   stamp(w->mem);
-  return ret_i32(env, n < 0 ? -err : n);
+  return ret_i32(env, n < 0 ? -err : out);
 }
 
 void wait_cleanup(struct nuse_env *e) {
@@ -225,5 +362,7 @@ void wait_exports(napi_env env, napi_value exports) {
   export_fn(env, exports, "epollCreate", epoll_open);
   export_fn(env, exports, "epollCtl", epoll_change);
   export_fn(env, exports, "epollClose", epoll_free);
+  export_fn(env, exports, "waiterWatch", waiter_watch);
+  export_fn(env, exports, "waiterArm", waiter_arm);
   export_fn(env, exports, "wait", wait_ready);
 }

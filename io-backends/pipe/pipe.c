@@ -110,7 +110,7 @@ static void hang_up(struct pipe_end *p) {
   close(p->conn);
   p->conn = -1;
   if (p->listener >= 0) watch(p, EPOLL_CTL_ADD, p->listener, EPOLLIN, EV_LISTEN);
-  else retry_later(p);
+  else if (p->retry >= 0) retry_later(p);
 }
 
 static void take_peer(struct pipe_end *p) {
@@ -121,7 +121,7 @@ static void take_peer(struct pipe_end *p) {
 /* Bring the link's state up to date; true when there is a peer. */
 static bool carrier(struct pipe_end *p) {
   uint64_t n;
-  if (p->conn < 0 && p->listener < 0 && read(p->retry, &n, sizeof n) > 0 && join(p) < 0) retry_later(p);
+  if (p->conn < 0 && p->listener < 0 && p->retry >= 0 && read(p->retry, &n, sizeof n) > 0 && join(p) < 0) retry_later(p);
   if (p->conn < 0 && p->listener >= 0) take_peer(p);
   return p->conn >= 0;
 }
@@ -187,14 +187,36 @@ static void pipe_close(struct vif *v) {
   free(p);
 }
 
-static int pipe_open(struct vif *v, const struct vif_config *c, char *err, size_t n) {
-  struct stat st;
-  if (!c->path[0]) return vif_fail(err, n, EINVAL, "PIPE %s: needs pipepath", c->name);
-  snprintf(v->dev, sizeof v->dev, "%s", c->path);
+/* What an end takes over from its configuration, whatever it is made of. */
+static void configure(struct vif *v, const struct vif_config *c) {
   v->mtu = c->mtu ? c->mtu : 1500;
   memcpy(v->mac, c->mac, 6);
   v->has_mac = c->has_mac;
   v->features = c->offload & FEATURE_CSUM ? c->offload & (FEATURE_CSUM | FEATURE_TSO4 | FEATURE_TSO6 | FEATURE_USO) : 0;
+}
+
+int pipe_adopt(struct vif *v, const struct vif_config *c, char *err, size_t n) {
+  struct pipe_end *p = calloc(1, sizeof *p);
+  if (p) *p = (struct pipe_end){ .listener = -1, .conn = -1, .retry = -1, .epfd = epoll_create1(EPOLL_CLOEXEC) };
+  if (!p || p->epfd < 0) {
+    int e = p ? errno : ENOMEM;
+    free(p);
+    close(c->fd);
+    return vif_fail(err, n, e, "%s %s", c->type, c->name);
+  }
+  configure(v, c);
+  v->ops = &pipe_ops;
+  v->priv = p;
+  v->fd = p->epfd;
+  use_connection(p, c->fd);
+  return 0;
+}
+
+static int pipe_open(struct vif *v, const struct vif_config *c, char *err, size_t n) {
+  struct stat st;
+  if (!c->path[0]) return vif_fail(err, n, EINVAL, "PIPE %s: needs pipepath", c->name);
+  snprintf(v->dev, sizeof v->dev, "%s", c->path);
+  configure(v, c);
   if (stat(c->path, &st) == 0 && S_ISFIFO(st.st_mode)) {
     v->ops = &fifo_ops;
     return fifo_ops.open(v, c, err, n);

@@ -10,4 +10,7 @@ int lock_folder(const char *path);
 /** Over FIFOs: pipe_ops.open hands over to it when the path is a FIFO. */
 extern const struct vif_ops fifo_ops;
 
+/** Open v over c->fd, a connected SOCK_SEQPACKET socket, which is its own from here on, also when this fails. As vif_ops.open. */
+int pipe_adopt(struct vif *v, const struct vif_config *c, char *err, size_t n);
+
 #endif

@@ -12,7 +12,7 @@ test.after(() => lab.close());
 test('ss and ip rule', () => {
   const script = ['/usr/bin/python3', join(ROOT, 'test/posix/diag.py')];
   const run = (argv: string[]): string[] =>
-    execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 60000, env: { ...process.env, NUSECONF: '' } }).trim().split('\n').map((l) => l.trim());
+    execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 60000, env: { ...process.env, NUSECONF: '/dev/null' } }).trim().split('\n').map((l) => l.trim());
   const kernel = run(['ip', 'netns', 'exec', lab.netns('diag'), ...script]);
   assert.ok(kernel.length > 15, kernel.join('\n'));
   assert.equal(run([...NUSE, '--', ...script]), kernel);

@@ -29,7 +29,7 @@ function lines(output: string): Map<string, string> {
 }
 
 function run(argv: string[]): Map<string, string> {
-  return lines(execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 60000, env: { ...process.env, NUSECONF: '' } }));
+  return lines(execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 60000, env: { ...process.env, NUSECONF: '/dev/null' } }));
 }
 
 for (const [label, address] of [['IPv4', '127.0.0.1'], ['IPv6', '::1']]) test(`sockets over loopback, ${label}`, () => {

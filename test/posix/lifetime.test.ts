@@ -9,7 +9,7 @@ import { PEER4, wire } from '../interop/wire.js';
 const test = suite('posix: lifetime');
 const lab = new Lab();
 test.after(() => lab.close());
-const env = { ...process.env, NUSECONF: '' };
+const env = { ...process.env, NUSECONF: '/dev/null' };
 const HERE = join(ROOT, 'test/posix');
 
 test('a killed runtime: what waits in a call or a read gets ECONNRESET', async () => {

@@ -23,7 +23,7 @@ const DIFFERENCES = [
 ];
 
 function lines(argv: string[]): Map<string, string> {
-  const out = execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 120000, maxBuffer: 1 << 26, env: { ...process.env, NUSECONF: '' } });
+  const out = execFileSync(argv[0], argv.slice(1), { encoding: 'utf8', timeout: 120000, maxBuffer: 1 << 26, env: { ...process.env, NUSECONF: '/dev/null' } });
   return new Map(out.trim().split('\n').map((l) => l.split(' = ') as [string, string]));
 }
 

@@ -13,7 +13,7 @@ import { MS, SEC, now } from "../../core/time";
 import { addrIsLocal, ifaddrIsBroadcast } from "../../link/ifaddr";
 import { NetDevice } from "../../link/net_device";
 import {
-  ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_PORT_UNREACH, ICMP_PROT_UNREACH,
+  ICMP_DEST_UNREACH, ICMP_ECHO, ICMP_ECHOREPLY, ICMP_FRAG_NEEDED, ICMP_HLEN, ICMP_PARAMETERPROB, ICMP_PKT_FILTERED, ICMP_PORT_UNREACH, ICMP_PROT_UNREACH,
   ICMP_REDIRECT, ICMP_SOURCE_QUENCH, ICMP_TIME_EXCEEDED, ICMP_TIMESTAMP, ICMP_TIMESTAMPREPLY, IcmpHeader,
 } from "../../wire/icmp";
 import { IP_OFFMASK, IPPROTO_ICMP, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
@@ -358,7 +358,11 @@ export function icmpReassemblyTimeout(q: FragQueue): void {
   icmpSend(head, ICMP_TIME_EXCEEDED, 1, 0);
 }
 
-/** Is a hard error (RFC 1122 4.2.3.9) for TCP and connected datagram sockets. */
+/** Codes of a destination unreachable that are fatal (Linux's icmp_err_convert), and ICMP_FRAG_NEEDED, which udp_err treats so. */
+const HARD_CODES: u32 = 1 << ICMP_PROT_UNREACH | 1 << ICMP_PORT_UNREACH | 1 << ICMP_FRAG_NEEDED | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 9 | 1 << 10
+  | 1 << ICMP_PKT_FILTERED | 1 << 14 | 1 << 15;
+
+/** Is told to connected datagram sockets that did not ask for IP_RECVERR. */
 export function icmpIsHard(type: u32, code: u32): bool {
-  return type == ICMP_PARAMETERPROB || (type == ICMP_DEST_UNREACH && (code == ICMP_PROT_UNREACH || code == ICMP_PORT_UNREACH || code == 4 || code == 5 || code == 8 || code == 9 || code == 10));
+  return type == ICMP_PARAMETERPROB || (type == ICMP_DEST_UNREACH && code <= MAX_UNREACH && ((HARD_CODES >> code) & 1) != 0);
 }
