@@ -115,9 +115,9 @@ export class CoreStream extends CoreSocket implements StreamSocket {
     if (this.state !== State.OPEN) return 0;
     const x = this.enter('write'), { mem } = this.sockets;
     let done = 0;
+    // Until there is no room, not less: that is what makes the core tell of room later.
     while (done < bytes.length) {
-      const want = Math.min(bytes.length - done, CHUNK);
-      const count = x.sys_tx_reserve(this.handle, want);
+      const count = x.sys_tx_reserve(this.handle, Math.min(bytes.length - done, CHUNK));
       if (count < 0) throw this.broken(-count);
       if (count === 0) break;
       let room = 0;

@@ -23,7 +23,7 @@ export interface StreamSocket extends AnySocket {
   onopen?: () => void;
   /** Bytes can be read, or the end of the stream. */
   onreadable?: () => void;
-  /** The peer has sent everything there will be, and it has been read. */
+  /** The peer has sent everything there will be, and it has been read: called within read(), after the last piece. */
   onend?: () => void;
   /** There is room to write, after write() took less than it was given. */
   onwritable?: () => void;
@@ -89,4 +89,6 @@ export interface SocketProvider {
   listener(family: IpFamily): ListenSocket;
   /** `type`: SOCK_DGRAM (default) or SOCK_RAW; `protocol`: 0 for UDP, IPPROTO_ICMP for ping ... */
   datagram(family: IpFamily, type?: number, protocol?: number): DatagramSocket;
+  /** Index of an interface of the stack; throws ENODEV. */
+  interfaceIndex(name: string): number;
 }

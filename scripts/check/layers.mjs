@@ -12,8 +12,11 @@ const HOST = [
   ['abi', 'memory.ts', 'clock.ts', 'entropy.ts', 'vif.ts', 'native.ts', 'config'],
   ['core.ts', 'stack.ts', 'stack', 'control'],
   ['threads', 'posix', 'sockets', 'sim', 'plugins', 'debug', 'gateway'],
+  ['node'],
   ['cli', 'index.ts', 'browser.ts'],
 ];
+/** What puts stacks and back ends together. */
+const ROOTS = /^host\/(cli\/|index\.ts$|browser\.ts$)/;
 /** Parts that run in a browser too. config/load.ts reads files and is not among them. */
 const BROWSER = /^host\/(abi\/|memory\.ts|clock\.ts|entropy\.ts|vif\.ts|config\/(?!load\.ts)|core\.ts|stack|control\/|sockets\/|sim\/|debug\/|browser\.ts)/;
 
@@ -55,7 +58,7 @@ function hostLayer(path) {
 
 function host(path, { target, from: specifier }) {
   if (target === null) return specifier.startsWith('node:') && BROWSER.test(path) ? 'this part runs in browsers: no node:* here' : '';
-  if (target.startsWith('io-backends/')) return /^host\/(cli\/|browser\.ts$)/.test(path) ? '' : 'only host/cli and host/browser.ts, the composition roots, import back ends';
+  if (target.startsWith('io-backends/')) return ROOTS.test(path) ? '' : 'only a composition root imports back ends: host/cli, and the entries of the package';
   if (!target.startsWith('host/')) return target.startsWith('build/') ? '' : 'host/ imports only from host/';
   const from = hostLayer(path), to = hostLayer(target);
   if (from === null) return `${path} is in no known layer: add it to scripts/check/layers.mjs`;

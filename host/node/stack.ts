@@ -1,0 +1,116 @@
+// A stack for programs, with the shapes of Node's net, dgram and dns: `import { Stack } from 'nuse'`.
+import { readFileSync } from 'node:fs';
+import type { LookupFunction } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { StackConfig } from '../config/config.js';
+import { loadConfig, loadConfigFile } from '../config/load.js';
+import { parseConfig } from '../config/parse.js';
+import type { SocketProvider } from '../sockets/endpoints.js';
+import { LocalStack } from '../sockets/local_stack.js';
+import type { Vif } from '../vif.js';
+import { Datagrams, type DatagramOptions, type RemoteInfo } from './dgram.js';
+import type { Network } from './network.js';
+import { Resolver } from './resolver.js';
+import { Server, type ServerOptions } from './server.js';
+import { Socket, type ConnectionOptions, type SocketOptions } from './socket.js';
+
+/** build/core.wasm, from where tsc puts this file. */
+const CORE_WASM = new URL('../../../core.wasm', import.meta.url);
+/** Interval of the timer that keeps a process alive, ms: as long as timers can be. */
+const HOLD_MS = 0x7fffffff;
+
+export interface StackOptions {
+  /** A nuse.conf; default: the one NUSECONF names, else a stack with a loopback interface only. */
+  file?: string;
+  /** The text of one. */
+  text?: string;
+  /** One that is parsed already. */
+  config?: StackConfig;
+  /**
+   * Vifs of this thread (MemoryVif), by interface name: the stack then runs in this thread, and these are all its interfaces.
+   * Without, it runs in a worker of its own with the vifs of the configuration (TAP, RAW, PIPE).
+   */
+  vifs?: Readonly<Record<string, Vif>>;
+  /** Another build of the core. */
+  wasm?: string | URL;
+  log?: (level: number, text: string) => void;
+}
+
+/** A stack under a Stack: in this thread or another. */
+interface Engine {
+  readonly provider: SocketProvider;
+  close(): Promise<void>;
+}
+
+export class Stack {
+  /** dns.lookup with the configured name servers. */
+  readonly lookup: LookupFunction;
+  /** Settles when the stack is gone: undefined after close(), else why (a trap of the core: ERR_NUSE_CORE_TRAP). */
+  readonly ended: Promise<Error | undefined>;
+  private readonly network: Network;
+  private holders = 0;
+  private keepAlive?: NodeJS.Timeout;
+
+  private constructor(private readonly engine: Engine, readonly config: StackConfig, ended: Promise<Error | undefined>) {
+    this.ended = ended;
+    this.lookup = new Resolver(engine.provider, config.dns).lookup;
+    this.network = { provider: engine.provider, lookup: this.lookup, hold: (by) => this.hold(by) };
+    void ended.then(() => clearInterval(this.keepAlive));
+  }
+
+  /** Start one. Rejects with ConfigError, or with what its interfaces or the core refuse. */
+  static async create(options: StackOptions = {}): Promise<Stack> {
+    const config = options.config
+      ?? (options.text !== undefined ? parseConfig(options.text, 'text') : options.file !== undefined ? loadConfigFile(options.file) : loadConfig(undefined, process.env));
+    const wasm = options.wasm ?? CORE_WASM;
+    let end!: (why: Error | undefined) => void;
+    const ended = new Promise<Error | undefined>((resolve) => { end = resolve; });
+    if (!options.vifs) throw new TypeError('no vifs');
+    const local = await LocalStack.create({
+      module: new WebAssembly.Module(readFileSync(wasm instanceof URL ? fileURLToPath(wasm) : wasm)), config, vifs: options.vifs, log: options.log, onend: end,
+    });
+    const engine: Engine = {
+      provider: local.sockets,
+      close: async () => {
+        local.close();
+        end(undefined);
+      },
+    };
+    return new Stack(engine, config, ended);
+  }
+
+  /** A connection: connect(options, listener?) or connect(port, host?, listener?); as net.connect. */
+  connect(options: ConnectionOptions | number, host?: string | (() => void), listener?: () => void): Socket {
+    const own = typeof options === 'number' ? {} : options;
+    return new Socket(this.network, { ...own }).connect(options, host, listener);
+  }
+  /** The same, bound to the stack: the `createConnection` of http.request and http.Agent. */
+  readonly createConnection = (options: ConnectionOptions, listener?: () => void): Socket => this.connect(options, listener);
+  /** A server: as net.createServer. */
+  createServer(options?: ServerOptions | ((socket: Socket) => void), onConnection?: (socket: Socket) => void): Server {
+    return typeof options === 'function' ? new Server(this.network, {}, options) : new Server(this.network, options, onConnection);
+  }
+  /** A datagram socket: as dgram.createSocket. */
+  createSocket(options: DatagramOptions | 'udp4' | 'udp6', onMessage?: (data: Buffer, from: RemoteInfo) => void): Datagrams {
+    return new Datagrams(this.network, typeof options === 'string' ? { type: options } : options, onMessage);
+  }
+  /** A socket that is not connected yet: as new net.Socket(). */
+  socket(options: SocketOptions = {}): Socket { return new Socket(this.network, { ...options }); }
+
+  /** Sockets below Node's shapes, for what those cannot do (raw sockets, ancillary data, any option). */
+  get sockets(): SocketProvider { return this.engine.provider; }
+
+  /** End it: connections are reset, and all sockets fail with ECONNRESET. */
+  async close(): Promise<void> { await this.engine.close(); }
+  async [Symbol.asyncDispose](): Promise<void> { await this.close(); }
+
+  /** A stack does not keep the process alive, its open sockets do. */
+  private hold(by: 1 | -1): void {
+    this.holders += by;
+    if (this.holders && !this.keepAlive) this.keepAlive = setInterval(() => undefined, HOLD_MS);
+    else if (!this.holders) {
+      clearInterval(this.keepAlive);
+      this.keepAlive = undefined;
+    }
+  }
+}
