@@ -20,3 +20,4 @@ export type { TCPSocket, TCPSocketOpenInfo } from './sockets/streams_tcp.js';
 export type { TCPServerSocket, TCPServerSocketOpenInfo } from './sockets/streams_server.js';
 export type { ReceivedMessage, UDPMessage, UDPSocket, UDPSocketOpenInfo } from './sockets/streams_udp.js';
 export { MemoryVif, type MemorySpec } from '../io-backends/memory/index.js';
+export { openPortVif, portCable, type CableEnd } from '../io-backends/port/index.js';

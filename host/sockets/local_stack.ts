@@ -18,6 +18,7 @@ import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import type { Vif } from '../vif.js';
 import { CoreSockets, type SocketDriver } from './core_sockets.js';
 import { stackGone } from './error.js';
+import { Task } from './task.js';
 
 export interface LocalStackOptions {
   /** The core's module (build/core.wasm). */
@@ -37,19 +38,6 @@ const MICRO_RUNS = 16;
 /** Longest timer of an event loop, ms. */
 const TIMER_MAX = 0x7fffffff;
 
-/** Call fn in a task of its own, as soon as what waits already has had its turn. */
-const soon: (fn: () => void) => void = typeof setImmediate === 'function' ? (fn) => { setImmediate(fn); } : channelTasks();
-
-function channelTasks(): (fn: () => void) => void {
-  const { port1, port2 } = new MessageChannel();
-  const waiting: (() => void)[] = [];
-  port1.onmessage = () => { waiting.shift()?.(); };
-  return (fn) => {
-    waiting.push(fn);
-    port2.postMessage(0);
-  };
-}
-
 export class LocalStack implements SocketDriver {
   readonly stack: Stack;
   readonly sockets: CoreSockets;
@@ -57,6 +45,7 @@ export class LocalStack implements SocketDriver {
   private running = false;
   private ended = false;
   private microRuns = 0;
+  private readonly task = new Task(() => this.run());
   private timer: ReturnType<typeof setTimeout> | undefined;
   /** When `timer` fires, ns. */
   private timerAt = Infinity;
@@ -110,6 +99,7 @@ export class LocalStack implements SocketDriver {
   private finish(): void {
     this.ended = true;
     clearTimeout(this.timer);
+    this.task.close();
     for (const port of this.stack.ports) port.vif.close();
     this.sockets.end();
   }
@@ -119,7 +109,7 @@ export class LocalStack implements SocketDriver {
     this.scheduled = true;
     if (this.microRuns++ < MICRO_RUNS) queueMicrotask(this.run);
     else {
-      soon(this.run);
+      this.task.post();
       this.microRuns = 0;
     }
   }

@@ -7,6 +7,7 @@ import { loadNative } from '../../host/native.js';
 import { localMac, type Vif, type VifSpec } from '../../host/vif.js';
 import { openNativeVif } from '../../io-backends/native/vif.js';
 import { MemoryVif } from '../../io-backends/memory/index.js';
+import { openPortVif, portCable, type CableEnd } from '../../io-backends/port/index.js';
 import type { Cable, CableType } from './conformance.js';
 import { Rig } from './rig.js';
 
@@ -48,6 +49,33 @@ export const memory: CableType = {
     return cable({ vif: a, rig: new Rig().attach(a) }, { vif: b, rig: new Rig().attach(b) }, { gone: () => undefined });
   },
 };
+
+/** A MessageChannel whose messages arrive at once: the suite never lets the event loop run. */
+function instantPorts(): [MessagePort, MessagePort] {
+  class Instant {
+    peer?: Instant;
+    onmessage: ((event: { data: unknown }) => void) | null = null;
+    postMessage(data: unknown, transfer?: ArrayBuffer[]): void { this.peer?.onmessage?.({ data: structuredClone(data, { transfer }) }); }
+    close(): void { this.peer = undefined; }
+  }
+  const a = new Instant(), b = new Instant();
+  a.peer = b;
+  b.peer = a;
+  return [a, b] as unknown as [MessagePort, MessagePort];
+}
+
+/** Between threads; here both are this one. */
+export const port = (shared: boolean): CableType => ({
+  name: shared ? 'port with shared memory' : 'port', holdsBack: true, whole: true,
+  make() {
+    const ports = instantPorts(), ends: CableEnd[] = portCable(shared).map((end, i) => {
+      end.port.close();
+      return { ...end, port: ports[i] };
+    });
+    const a = openPortVif({ name: 'a', mac: MAC_A }, ends[0]), b = openPortVif({ name: 'b', mac: MAC_B }, ends[1]);
+    return cable({ vif: a, rig: new Rig().attach(a) }, { vif: b, rig: new Rig().attach(b) }, { gone: () => undefined });
+  },
+});
 
 function pipeCable(fifo: boolean): CableType {
   return {

@@ -349,12 +349,15 @@ const LIMIT = 30000;
 /** Run one case on stacks of its own; why it failed, or ''. */
 export async function runCase(name: string, module: WebAssembly.Module): Promise<string> {
   const ends = await stacks(module);
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => { timer = setTimeout(() => reject(new Error(`not done within ${LIMIT} ms`)), LIMIT); });
   try {
-    await Promise.race([CASES[name](ends), sleep(LIMIT).then(() => { throw new Error(`not done within ${LIMIT} ms`); })]);
+    await Promise.race([CASES[name](ends), late]);
     return '';
   } catch (error) {
     return (error as Error).stack ?? String(error);
   } finally {
+    clearTimeout(timer);
     ends.a.close();
     ends.b.close();
   }
