@@ -14,7 +14,7 @@ export const EPOLLIN = 0x1;
 export const EPOLLOUT = 0x4;
 export const EPOLLET = 0x80000000 | 0;
 
-export interface Native extends NativeVifs {
+export interface Native extends NativeVifs, NativeRecords {
   /** Give the addon a core's whole linear memory, for use on this thread; a handle. */
   attachMemory(bytes: Uint8Array): number;
   /** Close the vifs and waiters over it first. */
@@ -48,6 +48,15 @@ export interface Native extends NativeVifs {
    * first `spin` µs. Writes HDR_NOW. Pairs in `ready`; 0 also after a signal.
    */
   wait(waiter: number, until: number, cap: number, spin: number): number;
+}
+
+/** The part of the addon that writes record files (host/debug/record_format.ts). */
+export interface NativeRecords {
+  /** A recorder's arrays over an attached memory, and the file that its blocks are appended to; a handle. */
+  recordOpen(memory: number, fd: number, block: Uint8Array, staged: Uint8Array, regions: Uint32Array): number;
+  /** Append a block with its checks: its bytes or -errno. */
+  recordBlock(record: number, length: number, staged: number, regions: number): number;
+  recordClose(record: number): number;
 }
 
 /** The addon is missing: it was not built. */

@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { serve, type Request, type StackInfo } from './control.js';
 import { CliError } from './fail.js';
+import { recordOf } from './replay.js';
 import { endAll, netnsOf, processesIn } from './processes.js';
 import { configOf, logger, type RunOptions } from './run.js';
 import { controlPath, launchPath, logPath } from './runtime_dir.js';
@@ -45,7 +46,7 @@ function programServer(path: string, session: Session): Promise<Server> {
 /** Run the stack `name` until it is told to go down. */
 export async function daemon(name: string, options: RunOptions): Promise<number> {
   const config = configOf(options);
-  const session = await Session.start(config, { log: logger(options.verbose) });
+  const session = await Session.start(config, { log: logger(options.verbose), record: recordOf(options, `stack ${name}`) });
   // `cat` keeps the programs' namespaces while none runs; it ends with this process, whose end of its input closes.
   const holder = await session.launch(['cat'], ['pipe', 'ignore', 'ignore']);
   const info: StackInfo = {

@@ -7,6 +7,7 @@ import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
 import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
+import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -19,6 +20,8 @@ function stackOptions(command: Command): Command {
     .option('--egress <rule>', 'USER: `allow|deny any|NETWORK [PORTS][/tcp|/udp]`, first match first; repeatable', list)
     .option('--host-loopback', 'USER: the gateway\'s address leads to the host\'s loopback interface')
     .option('--pcap <file>', 'write a pcapng of all interfaces')
+    .option('--record <file>', 'record everything that enters the stack, for nuse replay')
+    .option('--record-limit <size>', 'size of a record file (default 1G): a full one becomes FILE.1')
     .option('--json', 'tell errors as JSON')
     .option('-v, --verbose', 'tell what happens, on stderr');
 }
@@ -37,6 +40,15 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   };
   stackOptions(root.command('run', { isDefault: true }).description('run a program on a new stack; the exit code is the program\'s'))
     .action((o: RunOptions) => done(runProgram(needProgram('nuse'), o)));
+  stackOptions(root.command('record <file>').description('run a program and record everything that enters its stack: run --record FILE'))
+    .action((record: string, o: RunOptions) => done(runProgram(needProgram(`nuse record ${record}`), { ...o, record })));
+  root.command('replay <file>').description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
+    .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with')
+    .option('--json', 'as JSON')
+    .action((file: string, o: ReplayOptions) => {
+      noProgram('replay');
+      done(replayFile(file, o));
+    });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {
       noProgram('check');
@@ -74,7 +86,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
       done(downStack(name));
     });
   // The process behind `up`; not for people.
-  root.command('daemon <name>', { hidden: true }).option('-c, --config <file>').option('--pcap <file>').option('-v, --verbose')
+  root.command('daemon <name>', { hidden: true }).option('-c, --config <file>').option('--pcap <file>').option('--record <file>').option('--record-limit <size>').option('-v, --verbose')
     .option('-p, --publish <port>', '', list).option('--egress <rule>', '', list).option('--host-loopback')
     .action((name: string, o: RunOptions) => done(daemon(name, o)));
   return root;

@@ -50,6 +50,8 @@ export async function upStack(name: string, options: RunOptions): Promise<number
   const config = options.config ?? process.env.NUSECONF;
   if (config) args.push('--config', resolve(config));
   if (options.pcap !== undefined) args.push('--pcap', resolve(options.pcap));
+  if (options.record !== undefined) args.push('--record', resolve(options.record));
+  if (options.recordLimit !== undefined) args.push('--record-limit', options.recordLimit);
   if (options.verbose) args.push('--verbose');
   args.push(...userArguments(options));
   // It says in its log why it can't start, and on the fourth descriptor that it has.

@@ -4,10 +4,11 @@ import type { StackConfig } from '../config/config.js';
 import { CliError, EXIT_NUSE, tell } from './fail.js';
 import { userOptions } from './user_options.js';
 import { formatStats } from './format.js';
+import { recordOf, type RecordOptions } from './replay.js';
 import { Session } from './session.js';
 import { signalCode, forwardSignals } from './signals.js';
 
-export interface RunOptions {
+export interface RunOptions extends RecordOptions {
   config?: string;
   /** For the USER interface, beside what its block says. */
   publish?: string[];
@@ -31,7 +32,7 @@ export const logger = (on: boolean | undefined) => (on ? (text: string) => void 
 
 /** Run a program on a stack of its own; its exit code. */
 export async function runProgram(argv: readonly string[], options: RunOptions): Promise<number> {
-  const session = await Session.start(configOf(options), { log: logger(options.verbose) });
+  const session = await Session.start(configOf(options), { log: logger(options.verbose), record: recordOf(options, argv.join(' ')) });
   let pid = 0;
   const stopForwarding = forwardSignals((signal) => {
     // After the program's own end there is only the runtime left to ask: it goes, and what still runs is reset.

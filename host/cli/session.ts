@@ -6,6 +6,7 @@ import { loadNative } from '../native.js';
 import { LaunchError, launch, type ShadowLink } from '../posix/launch.js';
 import type { PosixNative } from '../posix/native.js';
 import type { StackInterface } from '../threads/messages.js';
+import type { RecordStart } from '../threads/recording.js';
 import { StackThread } from '../threads/stack_thread.js';
 import { CliError } from './fail.js';
 import type { Counters } from './counters.js';
@@ -55,15 +56,18 @@ export class Session {
   get interfaces(): readonly StackInterface[] { return this.thread.interfaces; }
 
   /** Start a stack. Throws CliError with the reason. */
-  static async start(config: StackConfig, options: { log?: Log } = {}): Promise<Session> {
+  static async start(config: StackConfig, options: { log?: Log; record?: RecordStart } = {}): Promise<Session> {
     requireBuild();
     const { log } = options;
     let gateways: Gateways | undefined;
     try {
       gateways = openGateways(workerEntry('gateway_worker'), CORE_WASM, config);
-      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, extensions: { programs: {}, counters: {} } });
+      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, record: options.record, extensions: { programs: {}, counters: {} } });
       thread.on('log', (_level: number, text: string) => log?.(text));
-      thread.on('notice', (kind: string, body: unknown) => { if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`); });
+      thread.on('notice', (kind: string, body: unknown) => {
+        if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`);
+        if (kind === 'warning') process.stderr.write(`nuse: ${String(body)}\n`);
+      });
       for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);
       if (config.pcap !== undefined) log?.(`writing ${config.pcap}`);
       const session = new Session(thread, gateways, config);

@@ -48,7 +48,7 @@ const STAGED_ROOM = 64 << 10;
 /** Bytes that stand among the records, and bytes of one call that are copied to be written later. */
 const INLINE = 128, STAGE = 8 << 10;
 /** Pieces of one block: more than a call has, and runs of a snapshot. */
-const REGIONS = 1024;
+const REGIONS = 512;
 const NOW = (A.HDR + A.HDR_NOW) >>> 2, WALL = (A.HDR + A.HDR_WALL_OFFSET) >>> 2;
 /** Steps of the clock up to this many ns are written as such. */
 const STEP_MAX = 2 ** 31;

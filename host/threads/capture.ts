@@ -20,8 +20,8 @@ export class FileCapture implements FrameTap {
   private readonly ids: number[] = [];
   private interfaces = 0;
 
-  /** Times are HDR_NOW + HDR_WALL_OFFSET. Throws when the file cannot be made. */
-  constructor(private readonly mem: CoreMemory, path: string, comments: string[] = []) {
+  /** Times are HDR_NOW + HDR_WALL_OFFSET. `anonymous`: slots that nobody has added are described by their numbers. Throws when the file cannot be made. */
+  constructor(private readonly mem: CoreMemory, path: string, comments: string[] = [], private readonly anonymous = false) {
     this.fd = openSync(path, 'w');
     this.put(sectionHeader(comments));
   }
@@ -33,10 +33,18 @@ export class FileCapture implements FrameTap {
   }
 
   received(slot: number, descriptor: number): void {
-    this.put(enhancedPacket(this.ids[slot], this.time, receivedFrame(this.mem, descriptor), DIRECTION_IN));
+    this.put(enhancedPacket(this.id(slot), this.time, receivedFrame(this.mem, descriptor), DIRECTION_IN));
   }
   sent(slot: number, descriptor: number): void {
-    this.put(enhancedPacket(this.ids[slot], this.time, sentFrame(this.mem, descriptor), DIRECTION_OUT));
+    this.put(enhancedPacket(this.id(slot), this.time, sentFrame(this.mem, descriptor), DIRECTION_OUT));
+  }
+
+  private id(slot: number): number {
+    if (this.ids[slot] === undefined && this.anonymous) {
+      this.ids[slot] = this.interfaces++;
+      this.put(interfaceDescription(`vif${slot}`));
+    }
+    return this.ids[slot];
   }
 
   /** Write what is older than a moment; call now and then. */

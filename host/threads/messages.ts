@@ -1,5 +1,6 @@
 // What crosses between a stack's worker and the thread that owns it.
 import type { StackConfig } from '../config/config.js';
+import type { RecordStart } from './recording.js';
 
 /** workerData of a stack worker. */
 export interface StackStart {
@@ -10,6 +11,8 @@ export interface StackStart {
   wake: number;
   /** See LoopOptions.spinUs. */
   spinUs: number;
+  /** Record everything that enters the core. */
+  record?: RecordStart;
   /** Extensions to attach, by name, with their options. */
   extensions: Record<string, unknown>;
 }

@@ -3,6 +3,7 @@ import { EventEmitter } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import type { StackConfig } from '../config/config.js';
 import { loadNative, type Native } from '../native.js';
+import type { RecordStart } from './recording.js';
 import { revive, type FromWorker, type Request, type StackInterface, type StackStart } from './messages.js';
 
 export interface StackThreadOptions {
@@ -13,6 +14,8 @@ export interface StackThreadOptions {
   config: StackConfig;
   /** Poll for this many µs before sleeping; default 0. */
   spinUs?: number;
+  /** Record everything that enters the core. */
+  record?: RecordStart;
   /** Extensions of the worker to attach, by name, with their options (cloned). */
   extensions?: Record<string, unknown>;
 }
@@ -61,7 +64,7 @@ export class StackThread extends EventEmitter {
     const native = loadNative(), wake = native.eventfdCreate();
     if (wake < 0) throw new Error('eventfd');
     const data: StackStart = {
-      wasm: options.wasm, config: options.config, wake, spinUs: options.spinUs ?? 0, extensions: options.extensions ?? {},
+      wasm: options.wasm, config: options.config, wake, spinUs: options.spinUs ?? 0, record: options.record, extensions: options.extensions ?? {},
     };
     let worker: Worker;
     try {

@@ -6,12 +6,13 @@ import { readFileSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { StackConfig } from '../config/config.js';
 import { HDR, HDR_NOW } from '../abi/constants.js';
-import { CoreTrap, createCore, type Core } from '../core.js';
+import { CoreTrap, createCore, type Core, type CoreOptions } from '../core.js';
 import { EPOLLIN, loadNative, type Native } from '../native.js';
 import { asCoreTrap, registerDevice } from '../stack.js';
 import type { NativeVifs, Vif, VifSpec } from '../vif.js';
 import { FileCapture } from './capture.js';
 import { Loop } from './loop.js';
+import { Recording } from './recording.js';
 import { failure, type FromWorker, type Request, type StackInterface, type StackStart } from './messages.js';
 
 /** ns between refreshes of the wall clock's offset. */
@@ -56,27 +57,29 @@ export class StackWorker implements StackContext {
 
   private constructor(
     readonly core: Core, readonly loop: Loop, readonly native: Native, readonly config: StackConfig,
-    private readonly port: MessagePort, private readonly wake: number,
+    private readonly port: MessagePort, private readonly wake: number, private readonly recording: Recording | undefined,
   ) {}
 
   /** Build the stack of `start`; on failure everything opened is closed again. */
   static async create(start: StackStart, parts: StackParts, port: MessagePort): Promise<StackWorker> {
     const native = loadNative(), { config } = start;
     native.timerSlack(1);
-    const core = await createCore(new WebAssembly.Module(readFileSync(start.wasm)), {
+    const wasm = { path: start.wasm, bytes: readFileSync(start.wasm) }, log = (level: number, text: string): void => post(port, { type: 'log', level, text });
+    const options: CoreOptions = {
       memoryBytes: config.memory, maxSockets: config.sockets, now: Number(process.hrtime.bigint()),
-      seed: config.seed ? Buffer.from(config.seed, 'hex') : randomBytes(32),
-      log: (level, text) => post(port, { type: 'log', level, text }),
-    });
-    const loop = new Loop(core, native, {
+      seed: config.seed ? Buffer.from(config.seed, 'hex') : randomBytes(32), log,
+    };
+    const bare = await createCore(new WebAssembly.Module(wasm.bytes), options), memory = native.attachMemory(bare.mem.u8);
+    const recording = start.record && Recording.start(native, memory, start.record, bare, options, wasm, (text) => post(port, { type: 'notice', kind: 'warning', body: text }));
+    const loop = new Loop(recording?.recorder.core ?? bare, native, {
       spinUs: start.spinUs,
       vifError: (slot, errno) => post(port, { type: 'notice', kind: 'vif-error', body: { slot, errno } }),
-    });
-    const w = new StackWorker(core, loop, native, config, port, start.wake);
+    }, memory);
+    const w = new StackWorker(loop.core, loop, native, config, port, start.wake, recording);
     try {
       w.plug(parts);
       loop.stamp();
-      parts.configure(core, config);
+      parts.configure(loop.core, config);
       loop.addSource(start.wake, EPOLLIN, () => w.receive());
       for (const [name, options] of Object.entries(start.extensions)) {
         if (!Object.hasOwn(parts.extensions, name)) throw new RangeError(`no extension ${name}`);
@@ -117,6 +120,7 @@ export class StackWorker implements StackContext {
       this.interfaces.push({ name: vif.name, ifindex, mac: vif.mac, mtu: vif.mtu, dev: vif.dev, type: spec.type });
     }
     this.loop.onIdle(() => this.capture?.idle(this.time));
+    if (this.recording) this.loop.onIdle(() => this.recording?.idle(this.time));
     if (this.config.pcap) this.startCapture(this.config.pcap);
     this.handle('stop', (_, reply) => { reply(null); this.loop.stop(); });
     this.handle('statistics', (_, reply) => reply(this.statistics()));
@@ -185,6 +189,7 @@ export class StackWorker implements StackContext {
       this.loop.stack.flush();
     }
     this.stopCapture();
+    this.recording?.recorder.close();
     this.loop.close();
   }
 }

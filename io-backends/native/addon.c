@@ -112,6 +112,7 @@ static void finish(napi_env env, void *data, void *hint) {
   struct nuse_env *e = data;
   vif_cleanup(e);
   wait_cleanup(e);
+  record_cleanup(e);
   free(e);
 }
 
@@ -125,6 +126,7 @@ NAPI_MODULE_INIT() {
   export_fn(env, exports, "detachMemory", detach_memory);
   wait_exports(env, exports);
   vif_exports(env, exports);
+  record_exports(env, exports);
   if (posix_exports) posix_exports(env, exports);
   return exports;
 }

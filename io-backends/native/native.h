@@ -24,8 +24,10 @@ struct nuse_mem {
 #define MAX_MEMS 64
 #define MAX_WAITERS 64
 #define MAX_VIFS 256
+#define MAX_RECORDS 64
 
 struct waiter;
+struct record;
 struct vif;
 
 /** One environment's objects; everything still open is closed when the environment ends. */
@@ -33,6 +35,7 @@ struct nuse_env {
   struct nuse_mem mems[MAX_MEMS];
   struct waiter *waiters[MAX_WAITERS];
   struct vif *vifs[MAX_VIFS];
+  struct record *records[MAX_RECORDS];
 };
 
 /** Whether [off, off+len) lies in the memory. */
@@ -68,6 +71,8 @@ void wait_exports(napi_env env, napi_value exports);
 void wait_cleanup(struct nuse_env *e);
 void vif_exports(napi_env env, napi_value exports);
 void vif_cleanup(struct nuse_env *e);
+void record_exports(napi_env env, napi_value exports);
+void record_cleanup(struct nuse_env *e);
 /** Defined by host/posix/native when it is compiled in. */
 void posix_exports(napi_env env, napi_value exports) __attribute__((weak));
 

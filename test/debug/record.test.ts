@@ -4,11 +4,12 @@ import * as A from '../../host/abi/constants.js';
 import { CALLS, CALL_NAMES } from '../../host/debug/calls.js';
 import { LaneSum } from '../../host/debug/lanesum.js';
 import { Murmur3 } from '../../host/debug/murmur3.js';
-import { BLOCK_HEADER, RecordError, headerLength, sealBlock } from '../../host/debug/record_format.js';
+import { BLOCK_HEADER, RecordError, headerLength } from '../../host/debug/record_format.js';
 import { Replayer, type ReplayResult } from '../../host/debug/replay.js';
 import { bytesSource } from '../../host/debug/record_reader.js';
 import type { TestHost } from '../harness/host.js';
 import { suite } from '../harness/suite.js';
+import { blocks, reseal } from './blocks.js';
 import { exchange, recorded, replayCore, type Recorded } from './exchange.js';
 
 const test = suite('record and replay');
@@ -32,22 +33,6 @@ function randomFrom(seed: number): (n: number) => number {
     seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
     return Math.floor((seed / 4294967296) * n);
   };
-}
-
-interface Block { at: number; records: number; bulk: number }
-function blocks(file: Uint8Array): Block[] {
-  const v = new DataView(file.buffer), out: Block[] = [];
-  for (let at = headerLength('', file); at < file.length;) {
-    const records = v.getUint32(at + 12, true), bulk = v.getUint32(at + 16, true);
-    out.push({ at, records, bulk });
-    at += BLOCK_HEADER + records + bulk;
-  }
-  return out;
-}
-/** Make the checks of a block right again. */
-function reseal(file: Uint8Array, b: Block): void {
-  const records = file.subarray(b.at, b.at + BLOCK_HEADER + b.records), bulk = b.at + BLOCK_HEADER + b.records;
-  sealBlock(records, records.length, new LaneSum().add(file, bulk, bulk + b.bulk).value);
 }
 
 let whole: Recorded, file: Uint8Array, hash: string, memory: Uint8Array;

@@ -1,0 +1,110 @@
+// `nuse record` and `nuse replay`: where a record goes, and a record fed into a fresh core.
+import { createHash } from 'node:crypto';
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { RecordError } from '../debug/record_format.js';
+import type { RecordSource } from '../debug/record_reader.js';
+import { Replayer, type ReplayCore, type ReplayResult } from '../debug/replay.js';
+import { FileCapture } from '../threads/capture.js';
+import type { RecordStart } from '../threads/recording.js';
+import { CliError } from './fail.js';
+import { CORE_WASM } from './install.js';
+
+/** Size of a record file when nothing is said, bytes. */
+const DEFAULT_LIMIT = '1G';
+const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
+
+export interface RecordOptions {
+  record?: string;
+  recordLimit?: string;
+}
+
+/** What the options say about recording. */
+export function recordOf(options: RecordOptions, text: string): RecordStart | undefined {
+  if (options.record === undefined) return undefined;
+  const size = /^(\d+)([KMG]?)$/.exec(options.recordLimit ?? DEFAULT_LIMIT);
+  if (!size || Number(size[1]) < 1) throw new CliError(`\`${options.recordLimit}\` is no size of a record file`, 'write for example --record-limit 512M');
+  return { path: resolve(options.record), limit: Number(size[1]) * UNITS[size[2]], text };
+}
+
+class FileSource implements RecordSource {
+  private constructor(readonly name: string, private readonly fd: number, readonly size: number) {}
+  static open(path: string): FileSource {
+    try {
+      const fd = openSync(path, 'r');
+      return new FileSource(path, fd, fstatSync(fd).size);
+    } catch (e) {
+      throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
+    }
+  }
+  read(at: number, n: number): Uint8Array {
+    const out = new Uint8Array(Math.max(0, Math.min(n, this.size - at)));
+    for (let got = 0; got < out.length;) {
+      const r = readSync(this.fd, out, got, out.length - got, at + got);
+      if (!r) return out.subarray(0, got);
+      got += r;
+    }
+    return out;
+  }
+  close(): void { closeSync(this.fd); }
+}
+
+/** The builds of the core there are: the one that recorded is found by its hash. */
+function cores(named: string | undefined): ReplayCore[] {
+  const dir = dirname(CORE_WASM), paths = named !== undefined ? [named] : [CORE_WASM, ...['core.wasm', 'core.debug.wasm', 'core.sanitizer.wasm'].map((f) => join(dir, f))];
+  return paths.filter((p) => named !== undefined || existsSync(p)).map((p) => {
+    const bytes = readFileSync(p);
+    return { module: new WebAssembly.Module(bytes), hash: createHash('sha256').update(bytes).digest() };
+  });
+}
+
+async function open(source: RecordSource, named: string | undefined): Promise<Replayer> {
+  let refused: unknown;
+  for (const core of cores(named)) {
+    try {
+      return await Replayer.open(source, core);
+    } catch (e) {
+      refused ??= e;
+    }
+  }
+  throw refused;
+}
+
+export interface ReplayOptions {
+  json?: boolean;
+  pcap?: string;
+  until?: string;
+  core?: string;
+}
+
+/** Replay a file and tell what came of it: 0 when it went as recorded, 1 when something differs. */
+export async function replayFile(path: string, options: ReplayOptions): Promise<number> {
+  const until = options.until === undefined ? Infinity : Number(options.until);
+  if (!(until >= 0)) throw new CliError(`\`${options.until}\` is no number of calls`, 'write for example --until 1000');
+  const source = FileSource.open(path);
+  try {
+    const replayer = await open(source, options.core);
+    const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
+    replayer.tap = capture;
+    const result = replayer.run(until);
+    capture?.close();
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(path, result));
+    return result.divergence ? 1 : 0;
+  } catch (e) {
+    throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;
+  } finally {
+    source.close();
+  }
+}
+
+function text(path: string, r: ReplayResult): string {
+  const lines = [
+    `${path}: ${r.calls} calls, ${r.framesIn} frames received, ${r.framesOut} sent, ${r.events} events, ${r.timers} polls with timers due, ${(r.duration / 1e9).toFixed(3)} s (${r.build} build)`,
+    `hash ${r.hash}`,
+  ];
+  if (r.truncated !== undefined) lines.push(`the record was not closed: it ends ${r.truncated}`);
+  if (r.trap) lines.push(`the recorded core trapped: ${r.trap.recorded}`, `this one ${r.trap.replayed === undefined ? 'did not' : `says: ${r.trap.replayed}`}`);
+  const d = r.divergence;
+  lines.push(d ? `DIFFERS at call ${d.call}, ${d.name} (before byte ${d.offset}): ${d.what}` : 'as recorded');
+  return `${lines.join('\n')}\n`;
+}
