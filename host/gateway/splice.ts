@@ -26,6 +26,8 @@ export class Splice {
   private readonly source: number;
   private readonly memory: Uint8Array;
   private hostReadable = true;
+  /** The host's side has told its end or an error: read until that comes. */
+  private hostEnding = false;
   private hostWritable = true;
   /** The host's side has sent its end; the stack's has, and it was passed on. */
   private hostEnded = false;
@@ -70,6 +72,7 @@ export class Splice {
 
   private hostEvent(events: number): void {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP)) this.hostReadable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP)) this.hostEnding = true;
     if (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) this.hostWritable = true;
     if (events & EPOLLERR) return this.reset();
     if (this.hostReadable) this.downward();
@@ -88,6 +91,11 @@ export class Splice {
       let got = -1;
       try {
         if (!this.stream.fill(want, (pieces) => (got = native.posixReadv(this.fd, this.memory, IOV, pieces, want))) && got < 0) return;
+        // What comes from here on is told by another event.
+        if (got === there && !this.hostEnding) {
+          this.hostReadable = false;
+          return;
+        }
       } catch (e) {
         if (!(e instanceof SocketError)) throw e;
         return this.reset(); // the stack's side has failed

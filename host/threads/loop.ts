@@ -42,6 +42,7 @@ export class Loop {
   /** libuv's loop makes the turns; and one is due without waiting for it. */
   private attached = false;
   private soon?: NodeJS.Immediate;
+  private turning = false;
   private closed = false;
 
   /** `memory`: the handle of native.attachMemory for this core when there is one already (vifs opened over it). */
@@ -136,19 +137,28 @@ export class Loop {
    * Calls of the core from elsewhere in this thread are followed by requestPoll().
    */
   attach(): void {
-    const r = this.native.waiterWatch(this.waiter, () => this.turnSoon());
+    const r = this.native.waiterWatch(this.waiter, () => this.attachedTurn());
     if (r < 0) throw new Error(`waiterWatch: ${A.ErrnoName[-r] ?? -r}`);
     this.attached = true;
     this.turnSoon();
   }
-  /** A turn once libuv has told of everything that is ready now. */
+  private attachedTurn(): void {
+    if (this.closed) return;
+    this.turning = true;
+    try {
+      this.turn(0);
+    } finally {
+      this.turning = false;
+    }
+    if (this.stack.busy) this.turnSoon();
+    else this.native.waiterArm(this.waiter, this.timers.next);
+  }
+  /** A turn once libuv has told everybody of what is ready now, unless one is being made. */
   private turnSoon(): void {
+    if (this.turning) return;
     this.soon ??= setImmediate(() => {
       this.soon = undefined;
-      if (this.closed) return;
-      this.turn(0);
-      if (this.stack.busy) this.turnSoon();
-      else this.native.waiterArm(this.waiter, this.timers.next);
+      this.attachedTurn();
     });
   }
 
@@ -162,7 +172,8 @@ export class Loop {
       if (stack.due) stack.turn();
       if (stack.eventsPending) this.stamp();
       if (stack.dispatch() + this.runSources(n) + this.runTimers() > 0) stack.pollWanted = true;
-      if (stack.pollWanted) this.flush();
+      // Once more when something was sent: the core frees it and moves up what it held back, without another system call.
+      for (let i = 0; i < 2 && stack.pollWanted; i++) this.flush();
       for (const fn of this.idle) fn();
     } catch (error) {
       throw asCoreTrap(error);
