@@ -6,6 +6,7 @@ import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
 import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
+import { userLines, userNetwork } from './user.js';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5), SECONDS = Number(process.env.BENCH_SECONDS ?? 2);
 const US = '192.0.2.10', PEER = '192.0.2.1';
@@ -155,6 +156,11 @@ try {
     };
     result.core = own;
     for (const [k, v] of Object.entries(own)) console.log(`${k.padEnd(52)} ${v.toPrecision(4)}`);
+  }
+  if (!wanted.length || wanted.includes('user')) {
+    const user = await userNetwork(lab, ROUNDS, SECONDS);
+    result.user = user;
+    for (const line of userLines(user)) console.log(line);
   }
   mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(ROOT, 'bench/results/latest.json'), JSON.stringify(result, null, 2) + '\n');

@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { ADDON, CORE_WASM, NUSE_EXEC, PACKAGE_ROOT, findProgram } from './install.js';
 
 /** What a finding is needed for. */
-export type Need = 'everything' | 'TAP' | 'RAW' | 'ordinary users' | 'building';
+export type Need = 'everything' | 'TAP' | 'RAW' | 'ordinary users' | 'ping of other hosts over USER' | 'building';
 
 export interface Finding {
   name: string;
@@ -69,7 +69,7 @@ function userNamespaces(): Finding {
     ['/proc/sys/kernel/apparmor_restrict_unprivileged_userns', '1', 'sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0'],
   ];
   const off = fixes.find(([file, value]) => read(file) === value);
-  return found('user namespaces', 'ordinary users', probe.status === 0, probe.status === 0 ? 'an ordinary user can make them' : (probe.error?.message ?? probe.stderr.trim()),
+  return found('user namespaces', 'ordinary users', probe.status === 0, probe.status === 0 ? 'an ordinary user can make them, and run programs on a USER interface' : (probe.error?.message ?? probe.stderr.trim()),
     off?.[2] ?? (probe.error ? 'sudo apt-get install util-linux' : 'allow user namespaces in this container (for example `docker run --security-opt seccomp=unconfined`), or run as root'));
 }
 
@@ -104,9 +104,17 @@ function descriptors(): Finding {
   return found('open files', 'everything', limit >= 1024, `${limit} (each socket of a program takes one)`, 'ulimit -Hn 20000');
 }
 
+/** What of USER's traffic this machine passes on for you beyond TCP and UDP. */
+function ping(): Finding {
+  const groups = [...(process.getgroups?.() ?? []), process.getegid?.() ?? 0];
+  const [low, high] = (read('/proc/sys/net/ipv4/ping_group_range') ?? '1 0').split(/\s+/).map(Number);
+  return found('ping through USER', 'ping of other hosts over USER', groups.some((g) => g >= low && g <= high), `net.ipv4.ping_group_range ${low} ${high}`,
+    'sudo sysctl -w net.ipv4.ping_group_range="0 2147483647"');
+}
+
 /** Everything looked at; `probe` runs a program on a stack and answers what went wrong, or null. */
 export function diagnose(nodeHeaders: string | undefined, probe: () => string | null): Finding[] {
-  const all = [kernel(), node(), built(), seccomp(), descriptors(), userNamespaces(), tun(), raw(), headers(nodeHeaders), compiler()];
+  const all = [kernel(), node(), built(), seccomp(), descriptors(), userNamespaces(), ping(), tun(), raw(), headers(nodeHeaders), compiler()];
   if (all.every((f) => f.ok || f.need !== 'everything')) {
     const wrong = probe();
     all.push(found('a program on a stack', 'everything', wrong === null, wrong ?? 'runs', 'run `nuse -v -- true` and read what it says'));
