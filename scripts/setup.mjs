@@ -15,7 +15,7 @@ const TEST = {
   'tshark': 'tshark', 'tcpdump': 'tcpdump', 'iperf': 'iperf', 'iperf3': 'iperf3', 'nginx-light': 'nginx', 'netcat-openbsd': 'nc.openbsd',
   'netcat-traditional': 'nc.traditional', 'bind9-dnsutils': 'dig', 'bind9-host': 'host', 'dnsmasq-base': 'dnsmasq', 'ethtool': 'ethtool',
   'python3-scapy': '/usr/lib/python3/dist-packages/scapy', 'procps': 'ps', 'wget': 'wget', 'wrk': 'wrk', 'chromium': 'chromium',
-  'nmap': 'nmap', 'arping': 'arping', 'iputils-tracepath': 'tracepath',
+  'slirp4netns': 'slirp4netns', 'passt': 'pasta', 'nmap': 'nmap', 'arping': 'arping', 'iputils-tracepath': 'tracepath',
 };
 const PATH = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 

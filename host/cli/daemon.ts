@@ -45,8 +45,8 @@ function programServer(path: string, session: Session): Promise<Server> {
 
 /** Run the stack `name` until it is told to go down. */
 export async function daemon(name: string, options: RunOptions): Promise<number> {
-  const config = configOf(options);
-  const session = await Session.start(config, { log: logger(options.verbose), record: recordOf(options, `stack ${name}`) });
+  const session = await Session.start(configOf(options), { log: logger(options.verbose), record: recordOf(options, `stack ${name}`) });
+  const { config } = session;
   // `cat` keeps the programs' namespaces while none runs; it ends with this process, whose end of its input closes.
   const holder = await session.launch(['cat'], ['pipe', 'ignore', 'ignore']);
   const info: StackInfo = {

@@ -1,13 +1,14 @@
 // A stack and its programs, as the command's main thread sees them.
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { StackConfig } from '../config/config.js';
+import { MAX_NAME_SERVERS, type StackConfig } from '../config/config.js';
 import { loadNative } from '../native.js';
 import { LaunchError, launch, type ShadowLink } from '../posix/launch.js';
 import type { PosixNative } from '../posix/native.js';
 import type { StackInterface } from '../threads/messages.js';
 import type { RecordStart } from '../threads/recording.js';
 import { StackThread } from '../threads/stack_thread.js';
+import type { Leases } from './dhcp.js';
 import { CliError } from './fail.js';
 import type { Counters } from './counters.js';
 import type { StackStats } from './format.js';
@@ -37,13 +38,38 @@ export function resolvConf(dns: StackConfig['dns']): string {
   return dns.servers.map((s) => `nameserver ${s}\n`).join('') + (dns.search.length ? `search ${dns.search.join(' ')}\n` : '') || '# no name servers are configured\n';
 }
 
+/** How long programs wait for a DHCP server, ms. */
+const LEASE_WAIT = 15000;
+
+/** The configuration with what DHCP servers have said; interfaces without an answer go without. */
+async function withLeases(thread: StackThread, config: StackConfig): Promise<StackConfig> {
+  if (!config.interfaces.some((i) => i.dhcp)) return config;
+  const leases = await thread.request('dhcp-leases', LEASE_WAIT) as Leases;
+  const dns = { servers: [...config.dns.servers], search: [...config.dns.search] };
+  const interfaces = config.interfaces.map((i) => {
+    if (!i.dhcp) return i;
+    if (!Object.hasOwn(leases, i.name)) {
+      process.stderr.write(`nuse: ${i.name}: no DHCP server has answered; it goes on asking\n`);
+      return i;
+    }
+    const { address, prefix, dns: servers, search } = leases[i.name];
+    if (!config.dns.servers.length) dns.servers.push(...servers);
+    if (!config.dns.search.length) dns.search.push(...search);
+    return { ...i, addresses: [...i.addresses, { address, prefix }] };
+  });
+  dns.servers.splice(MAX_NAME_SERVERS);
+  return { ...config, interfaces, dns };
+}
+
 export class Session {
   /** Resolves when the stack ends without having been asked to. */
   readonly crashed: Promise<Error>;
   private readonly waiting = new Map<number, () => void>();
   private nextId = 1;
 
-  private constructor(private readonly thread: StackThread, private readonly gateways: Gateways, private readonly config: StackConfig) {
+  private constructor(private readonly thread: StackThread, private readonly gateways: Gateways,
+    /** As it was given, with what DHCP servers have said at the start. */
+    readonly config: StackConfig) {
     thread.on('notice', (kind: string, body: unknown) => {
       if (kind !== 'program-gone') return;
       const { id } = body as { id: number };
@@ -62,7 +88,9 @@ export class Session {
     let gateways: Gateways | undefined;
     try {
       gateways = openGateways(workerEntry('gateway_worker'), CORE_WASM, config);
-      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, record: options.record, extensions: { programs: {}, counters: {} } });
+      // What has sockets of its own comes before the programs', which wait for the end of all others.
+      const extensions = { ...(config.interfaces.some((i) => i.dhcp) ? { dhcp: {} } : {}), programs: {}, counters: {} };
+      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, record: options.record, extensions });
       thread.on('log', (_level: number, text: string) => log?.(text));
       thread.on('notice', (kind: string, body: unknown) => {
         if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`);
@@ -70,12 +98,13 @@ export class Session {
       });
       for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);
       if (config.pcap !== undefined) log?.(`writing ${config.pcap}`);
-      const session = new Session(thread, gateways, config);
-      await gateways.published.catch(async (error) => {
+      try {
+        await gateways.published;
+        return new Session(thread, gateways, await withLeases(thread, config));
+      } catch (error) {
         await thread.close();
         throw error;
-      });
-      return session;
+      }
     } catch (error) {
       await gateways?.close();
       throw new CliError((error as Error).message, '`nuse doctor` tells what this machine allows');

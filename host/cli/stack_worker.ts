@@ -4,6 +4,7 @@ import { serveStack } from '../threads/stack_worker.js';
 import { localMac } from '../vif.js';
 import { openNativeVif } from '../../io-backends/native/vif.js';
 import { attachCounters } from './counters.js';
+import { attachDhcp } from './dhcp.js';
 import { attachPrograms } from './programs.js';
 
 await serveStack({
@@ -12,5 +13,6 @@ await serveStack({
   extensions: {
     programs: () => Promise.resolve({ attach: attachPrograms }),
     counters: () => Promise.resolve({ attach: attachCounters }),
+    dhcp: () => Promise.resolve({ attach: attachDhcp }),
   },
 });

@@ -3,11 +3,11 @@
 import { DeviceConf } from '../abi/constants.js';
 import type { Core } from '../core.js';
 import { parseIp, parseMac } from '../config/address.js';
-import type { StackConfig } from '../config/config.js';
+import type { RouteConfig, StackConfig } from '../config/config.js';
 import { SYSCTLS, sysctlValues } from '../config/sysctl.js';
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkClient, RequestBuilder, attributes } from './netlink.js';
 
-const RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_NEWROUTE = 24, RTM_NEWNEIGH = 28;
+const RTM_NEWLINK = 16, RTM_GETLINK = 18, RTM_NEWADDR = 20, RTM_DELADDR = 21, RTM_NEWROUTE = 24, RTM_DELROUTE = 25, RTM_NEWNEIGH = 28;
 const IFLA_IFNAME = 3, IFA_ADDRESS = 1, IFA_LOCAL = 2, IFA_FLAGS = 8, IFA_F_TENTATIVE = 0x40, RTA_DST = 1, RTA_OIF = 4, RTA_GATEWAY = 5, RTA_PRIORITY = 6, NDA_DST = 1, NDA_LLADDR = 2;
 const AF_INET = 2, AF_INET6 = 10, IFF_UP = 1, RT_TABLE_MAIN = 254, RTPROT_STATIC = 4, RTN_UNICAST = 1, RTN_LOCAL = 2, RT_SCOPE_HOST = 254, NUD_PERMANENT = 0x80, RT_SCOPE_LINK = 253;
 
@@ -53,7 +53,7 @@ export function applyConfig(core: Core, config: StackConfig): void {
     for (const i of config.interfaces) {
       const dev = device(i.name);
       for (const key of [DeviceConf.ACCEPT_RA, DeviceConf.AUTOCONF]) x.ctl_device_conf_set(dev, key, i.slaac ? 1 : 0);
-      for (const a of i.addresses) addAddress(netlink, dev, a.address, a.prefix, i.dad ?? false);
+      for (const a of i.addresses) addressRequest(netlink, 'add', dev, a.address, a.prefix, i.dad ?? false);
       const up = new RequestBuilder().header([0, 0, 0, 0, ...le32(dev), ...le32(IFF_UP), ...le32(IFF_UP)]);
       netlink.request(RTM_NEWLINK, 0, up.bytes, `interface ${i.name} up`);
     }
@@ -63,23 +63,29 @@ export function applyConfig(core: Core, config: StackConfig): void {
       const body = new RequestBuilder().header([family(a), 0, 0, 0, ...le32(device(n.dev)), ...le16(NUD_PERMANENT), 0, RTN_UNICAST]).attr(NDA_DST, a).attr(NDA_LLADDR, mac);
       netlink.request(RTM_NEWNEIGH, NLM_F_CREATE, body.bytes, `neighbour ${n.address}`);
     }
-    for (const r of config.routes) {
-      const dst = ip(r.network), scope = r.local ? RT_SCOPE_HOST : r.via ? 0 : RT_SCOPE_LINK;
-      const body = new RequestBuilder().header([family(dst), r.prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, dst.length === 4 ? scope : 0, r.local ? RTN_LOCAL : RTN_UNICAST, 0, 0, 0, 0]);
-      if (r.prefix) body.attr(RTA_DST, dst);
-      if (r.via) body.attr(RTA_GATEWAY, ip(r.via));
-      if (r.dev) body.u32(RTA_OIF, device(r.dev));
-      if (r.metric !== undefined) body.u32(RTA_PRIORITY, r.metric);
-      netlink.request(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, body.bytes, `route ${r.network}/${r.prefix}`);
-    }
+    for (const r of config.routes) routeRequest(netlink, 'add', r, r.dev ? device(r.dev) : 0);
   } finally {
     netlink.close();
   }
 }
 
-function addAddress(netlink: NetlinkClient, dev: number, text: string, prefix: number, dad: boolean): void {
+const NEW = NLM_F_CREATE | NLM_F_EXCL;
+
+/** Add or remove a route; `dev`: its interface's index, 0 = as `via` says. Throws what the core answers. */
+export function routeRequest(netlink: NetlinkClient, change: 'add' | 'del', r: RouteConfig, dev: number): void {
+  const dst = ip(r.network), scope = r.local ? RT_SCOPE_HOST : r.via ? 0 : RT_SCOPE_LINK;
+  const body = new RequestBuilder().header([family(dst), r.prefix, 0, 0, RT_TABLE_MAIN, RTPROT_STATIC, dst.length === 4 ? scope : 0, r.local ? RTN_LOCAL : RTN_UNICAST, 0, 0, 0, 0]);
+  if (r.prefix) body.attr(RTA_DST, dst);
+  if (r.via) body.attr(RTA_GATEWAY, ip(r.via));
+  if (dev) body.u32(RTA_OIF, dev);
+  if (r.metric !== undefined) body.u32(RTA_PRIORITY, r.metric);
+  netlink.request(change === 'add' ? RTM_NEWROUTE : RTM_DELROUTE, change === 'add' ? NEW : 0, body.bytes, `route ${r.network}/${r.prefix}`);
+}
+
+/** Add or remove an address. `dad`: use it only when nobody answers for it. Throws what the core answers. */
+export function addressRequest(netlink: NetlinkClient, change: 'add' | 'del', dev: number, text: string, prefix: number, dad = false): void {
   const a = ip(text);
   const body = new RequestBuilder().header([family(a), prefix, 0, 0, ...le32(dev)]).attr(IFA_LOCAL, a).attr(IFA_ADDRESS, a);
   if (dad && a.length === 4) body.u32(IFA_FLAGS, IFA_F_TENTATIVE);
-  netlink.request(RTM_NEWADDR, NLM_F_CREATE | NLM_F_EXCL, body.bytes, `address ${text}/${prefix}`);
+  netlink.request(change === 'add' ? RTM_NEWADDR : RTM_DELADDR, change === 'add' ? NEW : 0, body.bytes, `address ${text}/${prefix}`);
 }

@@ -13,7 +13,9 @@ import { CoreSockets } from '../sockets/core_sockets.js';
 import { registerDevice } from '../stack.js';
 import { Loop } from '../threads/loop.js';
 import type { StackParts } from '../threads/stack_worker.js';
+import { RouterAdvertiser } from './advertise.js';
 import type { GatewayContext } from './context.js';
+import { DhcpServer } from './dhcp_server.js';
 import { EchoForwarder } from './icmp.js';
 import { publish } from './publish.js';
 import { Resolvers } from './resolvers.js';
@@ -87,7 +89,7 @@ export class Gateway {
         router: new Router(network, itf.egress ?? [], itf.hostLoopback ?? false, resolvers),
       };
       const tcp = new TcpForwarder(gateway);
-      parts.push(tcp, new UdpForwarder(gateway), new EchoForwarder(gateway, (address) => native.pingOpen(address)));
+      parts.push(tcp, new UdpForwarder(gateway), new EchoForwarder(gateway, (address) => native.pingOpen(address)), new DhcpServer(gateway), new RouterAdvertiser(gateway, vif.mac, vif.mtu));
       parts.push(...await publish(gateway, tcp, itf.publish ?? []));
       every(loop, WALL_PERIOD, () => native.wallOffset(loop.memory));
       loop.attach();

@@ -92,6 +92,8 @@ export class Supervisor {
   /** So many times there is no waiting, after a program did not come back. */
   private impatience = 0;
   private packets: PacketMirror;
+  /** Sockets that were there before: of the stack's own services, not of programs. */
+  private readonly others: number;
   private control = -1;
   private probe: Int32Array | undefined;
   /** Notification descriptor -> its source. */
@@ -100,6 +102,7 @@ export class Supervisor {
   constructor(core: Core, readonly native: PosixNative, readonly loop: GlueLoop, options: SupervisorOptions = {}) {
     this.core = core.exports;
     this.mem = core.mem;
+    this.others = this.core.usage(SOCKETS);
     this.messages = new Messages(core.mem);
     this.numbers = callNumbers(process.arch);
     this.readiness = new Readiness(native, loop);
@@ -132,7 +135,7 @@ export class Supervisor {
   /** Call `gone` when what the last programs wrote has been handed to the core and acknowledged: closed sockets live until then. */
   private whenDone(gone: () => void, until: number): void {
     const now = this.loop.now();
-    const ours = this.byHandle.size + this.packets.socketCount + (this.control >= 0 ? 1 : 0);
+    const ours = this.others + this.byHandle.size + this.packets.socketCount + (this.control >= 0 ? 1 : 0);
     const busy = this.notifiers.size === 0 && (this.byHandle.size > this.orphans.size || (this.core.usage(SOCKETS) > ours && now < until));
     if (!busy) gone();
     else this.loop.setTimer(now + DRAIN_NS, () => { this.whenDone(gone, until); });

@@ -11,7 +11,7 @@ const ASSEMBLY_ROOT = { 'abi.ts': -1, 'memmap.ts': -1, 'host.ts': -1, 'index.ts'
 const HOST = [
   ['abi', 'memory.ts', 'clock.ts', 'entropy.ts', 'vif.ts', 'native.ts', 'config'],
   ['core.ts', 'stack.ts', 'stack', 'control'],
-  ['threads', 'posix', 'sockets', 'sim', 'plugins', 'debug', 'gateway'],
+  ['threads', 'posix', 'sockets', 'sim', 'plugins', 'debug', 'gateway', 'dhcp'],
   ['node'],
   ['cli', 'index.ts', 'browser.ts'],
 ];
