@@ -9,7 +9,7 @@ import { NUSE } from '../interop/lab.js';
 
 const test = suite('cli: named stacks');
 const dir = mkdtempSync(join(tmpdir(), 'nuse-named-'));
-const ENV: NodeJS.ProcessEnv = { ...process.env, NUSECONF: '', XDG_RUNTIME_DIR: dir };
+const ENV: NodeJS.ProcessEnv = { ...process.env, NUSECONF: '/dev/null', XDG_RUNTIME_DIR: dir };
 const SOCKETS = join(dir, 'nuse');
 const sleep = (ms: number) => new Promise((r) => setTimeout(r, ms));
 
