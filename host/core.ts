@@ -64,6 +64,16 @@ export async function createCore(module: WebAssembly.Module, options: CoreOption
   return core;
 }
 
+/**
+ * Start a core that has trapped anew, in place: its memory is emptied, and the same `core` (handles of the addon, views,
+ * whoever holds its exports) is a fresh one.
+ */
+export async function restartCore(core: Core, module: WebAssembly.Module, options: CoreOptions): Promise<void> {
+  core.mem.u8.fill(0);
+  Object.assign(core.exports, (await bareCore(module, core.mem.memory, options)).exports);
+  startCore(core, options);
+}
+
 /** Initialise an instance whose memory holds nothing but its data segments. */
 function startCore({ exports, mem }: Core, options: CoreOptions): void {
   mem.u32[(A.HDR + A.HDR_MEMORY) >>> 2] = mem.u8.length;

@@ -22,7 +22,7 @@ export interface TakeRequest {
 
 export function attachPrograms(stack: StackContext): Extension {
   const native = stack.native as unknown as PosixNative;
-  const supervisor = new Supervisor(stack.core, native, stack.loop, { log: (text) => stack.log(1, text) });
+  const supervisor = new Supervisor(stack.core, native, stack.loop, { log: (text) => stack.log(1, text), netlinkSent: () => stack.settingsChanged() });
   stack.loop.onSocketEvents((handle, mask) => { supervisor.onSocketEvents(handle, mask); });
   const serve = (notify: number, id: number) => supervisor.attach(notify, () => stack.notify('program-gone', { id }));
   stack.handle('program', (body, reply) => {
@@ -43,5 +43,5 @@ export function attachPrograms(stack: StackContext): Extension {
       reply(received > 0);
     });
   });
-  return { close: () => supervisor.close() };
+  return { close: () => supervisor.close(), restarted: () => supervisor.restarted() };
 }

@@ -32,7 +32,7 @@ export const logger = (on: boolean | undefined) => (on ? (text: string) => void 
 
 /** Run a program on a stack of its own; its exit code. */
 export async function runProgram(argv: readonly string[], options: RunOptions): Promise<number> {
-  const session = await Session.start(configOf(options), { log: logger(options.verbose), record: recordOf(options, argv.join(' ')) });
+  const session = await Session.start(configOf(options), { log: logger(options.verbose), record: recordOf(options, argv.join(' ')), json: options.json });
   let pid = 0;
   const stopForwarding = forwardSignals((signal) => {
     // After the program's own end there is only the runtime left to ask: it goes, and what still runs is reset.
@@ -50,7 +50,11 @@ export async function runProgram(argv: readonly string[], options: RunOptions): 
       return await program.exit || EXIT_NUSE;
     }
     pid = 0;
-    await Promise.race([program.gone, crash]);
+    const late = await Promise.race([program.gone, crash]);
+    if (late) {
+      tell(late, !!options.json);
+      return end || EXIT_NUSE;
+    }
     if (options.verbose) process.stderr.write(formatStats(await session.stats()));
     return end;
   } finally {

@@ -61,6 +61,19 @@ async function withLeases(thread: StackThread, config: StackConfig): Promise<Sta
   return { ...config, interfaces, dns };
 }
 
+/** Restarts of a core within a minute: more would only repeat the trap. */
+const RESTARTS = 5;
+
+interface Restarted {
+  message: string;
+  file: string;
+  times: number;
+}
+/** One line that says what happened. */
+function restartLine(r: Restarted, json: boolean): string {
+  return json ? `${JSON.stringify({ restarted: r })}\n` : `nuse: the core trapped: ${r.message}; its sockets are reset, it has started again (${r.times}); kept: ${r.file}\n`;
+}
+
 export class Session {
   /** Resolves when the stack ends without having been asked to. */
   readonly crashed: Promise<Error>;
@@ -82,7 +95,7 @@ export class Session {
   get interfaces(): readonly StackInterface[] { return this.thread.interfaces; }
 
   /** Start a stack. Throws CliError with the reason. */
-  static async start(config: StackConfig, options: { log?: Log; record?: RecordStart } = {}): Promise<Session> {
+  static async start(config: StackConfig, options: { log?: Log; record?: RecordStart; json?: boolean } = {}): Promise<Session> {
     requireBuild();
     const { log } = options;
     let gateways: Gateways | undefined;
@@ -90,10 +103,11 @@ export class Session {
       gateways = openGateways(workerEntry('gateway_worker'), CORE_WASM, config);
       // What has sockets of its own comes before the programs', which wait for the end of all others.
       const extensions = { ...(config.interfaces.some((i) => i.dhcp) ? { dhcp: {} } : {}), programs: {}, counters: {} };
-      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, record: options.record, extensions });
+      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, restarts: RESTARTS, record: options.record, extensions });
       thread.on('log', (_level: number, text: string) => log?.(text));
       thread.on('notice', (kind: string, body: unknown) => {
         if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`);
+        if (kind === 'restarted') process.stderr.write(restartLine(body as Restarted, !!options.json));
         if (kind === 'warning') process.stderr.write(`nuse: ${String(body)}\n`);
       });
       for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);

@@ -65,6 +65,8 @@ export interface RecorderOptions {
   text?: string;
   /** Bytes after which a segment ends and the next begins with a snapshot, which does not count; default: never. */
   segmentBytes?: number;
+  /** Begin with the memory as it is, instead of with init. */
+  snapshot?: boolean;
 }
 
 export class Recorder implements Inputs {
@@ -98,13 +100,13 @@ export class Recorder implements Inputs {
   private readonly reservations = new Map<number, Uint32Array>();
   private open = true;
 
-  /** `core` has been initialised and not called since. */
+  /** `core` has been initialised and not called since, unless its memory is to be the beginning. */
   constructor(core: Core, private readonly sink: RecordSink, private readonly options: RecorderOptions) {
     this.mem = core.mem;
     this.limit = options.segmentBytes ?? Infinity;
     this.rings = new Rings(core.mem);
     this.core = { mem: core.mem, exports: this.wrap(core.exports) };
-    this.begin(false);
+    this.begin(options.snapshot ?? false);
   }
 
   /** Write what is pending: now and then, so that little is lost when the process is killed. */

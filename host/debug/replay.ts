@@ -118,6 +118,7 @@ export class Replayer implements Inputs {
         case Kind.NOW_AT: this.put64(A.HDR + A.HDR_NOW); break;
         case Kind.WALL: this.put64(A.HDR + A.HDR_WALL_OFFSET); break;
         case Kind.TAIL: this.tail(); break;
+        case Kind.TRAP: this.trap = { recorded: this.text() }; return false; // the memory after a trap
         default: {
           const name = CALL_BY_ID.get(kind);
           if (!name) throw reader.bad(`no record of kind ${kind} may stand here`);

@@ -9,7 +9,7 @@
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  AF_NETLINK, EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
   MSG_WAITFORONE, SIOCOUTQ, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SHUT_RDWR,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
@@ -120,6 +120,7 @@ export class DatagramSocket extends PosixSocket {
       let sent = core.sys_sendmsg(this.handle, messages.record(0, Math.min(n, DATA_SIZE)), MSG_DONTWAIT);
       if (sent < 0 && sent !== -EAGAIN && this.connectedError(-sent)) sent = core.sys_sendmsg(this.handle, messages.record(0, n), MSG_DONTWAIT);
       if (sent < 0 && sent !== -EAGAIN) this.noteError(-sent);
+      if (this.family === AF_NETLINK && sent >= 0) this.sup.netlinkSent();
     }
     this.sup.again(this);
   }
@@ -325,7 +326,9 @@ export class DatagramSocket extends PosixSocket {
     const { messages, native, core, mem } = this.sup;
     const gather = (iov: number, count: number): number => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE);
     const record = address ? messages.fromHeader(call, gather, address) : messages.fromSendto(call);
-    return record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+    const n = record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+    if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
+    return n;
   }
   private trySend(call: Call, flags: number): boolean {
     const n = this.sendOne(call, call.nr === this.sup.numbers.sendmsg ? call.long(1) : 0, flags);

@@ -124,6 +124,14 @@ export class PacketMirror {
       this.stop();
     });
   }
+  /** The core is a fresh one: its frames are shown again. */
+  restarted(): void {
+    if (!this.bySocket.size) return;
+    for (const s of this.sources) this.sup.loop.removeSource(s);
+    this.sources = [];
+    this.bySocket.clear();
+    for (const s of this.shadows) this.join(s);
+  }
   private stop(): void {
     const { loop, core } = this.sup;
     if (this.timer >= 0) loop.clearTimer(this.timer);

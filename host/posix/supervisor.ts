@@ -10,7 +10,7 @@ import { Call, SCRATCH } from './call.js';
 import { DatagramSocket } from './datagram.js';
 import { foreignIoctl, socketIoctl } from './ioctl.js';
 import {
-  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, EADDRINUSE, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
+  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, EADDRINUSE, ECONNRESET, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
   SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, callNumbers, type CallNumbers,
 } from './linux.js';
 import { Messages } from './message.js';
@@ -62,6 +62,8 @@ export interface GlueLoop {
 export interface SupervisorOptions {
   /** Start the guardian that resets the programs' sockets when this process is killed; default true. */
   guardian?: boolean;
+  /** A program has sent a netlink request, which may have changed the settings. */
+  netlinkSent?: () => void;
   /** Diagnostics, one line each. */
   log?: (text: string) => void;
 }
@@ -74,6 +76,8 @@ export class Supervisor {
   readonly numbers: CallNumbers;
   /** The last makePair: the program's end and ours. */
   readonly pair = new Int32Array(2);
+  /** See SupervisorOptions. */
+  readonly netlinkSent: () => void;
   private readonly byInode = new Map<number, PosixSocket>();
   private readonly byHandle = new Map<number, PosixSocket>();
   /** Thread -> the call of it that is held: a thread that calls again was interrupted. */
@@ -95,6 +99,8 @@ export class Supervisor {
   /** Sockets that were there before: of the stack's own services, not of programs. */
   private readonly others: number;
   private control = -1;
+  /** The call in the core: it is never answered when the core traps. */
+  private current: Call | undefined;
   private probe: Int32Array | undefined;
   /** Notification descriptor -> its source. */
   private readonly notifiers = new Map<number, number>();
@@ -107,6 +113,7 @@ export class Supervisor {
     this.numbers = callNumbers(process.arch);
     this.readiness = new Readiness(native, loop);
     this.calls = this.table();
+    this.netlinkSent = options.netlinkSent ?? (() => undefined);
     this.packets = new PacketMirror(this, []);
     if (options.guardian !== false) {
       const r = native.posixGuardianStart();
@@ -148,6 +155,15 @@ export class Supervisor {
     return true;
   }
   get socketCount(): number { return this.byHandle.size; }
+  /** The core is a fresh one: the sockets of before are reset, programs go on and may open others. Its devices are there. */
+  restarted(): void {
+    for (const s of [...this.byHandle.values()]) s.reset();
+    for (const list of [this.byHandle, this.byInode, this.held, this.unfinished, this.orphans]) list.clear();
+    this.control = -1;
+    if (this.current && !this.current.answered) this.current.answer(-ECONNRESET);
+    this.current = undefined;
+    this.packets.restarted();
+  }
   /** The stack ends, or its core is dead: programs that still run see resets, and no socket call of theirs works any more. */
   close(): void {
     for (const s of this.byHandle.values()) s.reset();
@@ -183,7 +199,9 @@ export class Supervisor {
       this.readiness.deliver();
       this.loop.stamp();
       this.sent = this.more = false;
+      this.current = call;
       this.dispatch(call);
+      this.current = undefined;
       if (call.answered) this.recycle(call);
       this.loop.requestPoll();
       if (this.sent) return true;

@@ -11,6 +11,8 @@ export interface StackStart {
   wake: number;
   /** See LoopOptions.spinUs. */
   spinUs: number;
+  /** How often within a minute a core that traps is started again; 0 = the stack ends. */
+  restarts: number;
   /** Record everything that enters the core. */
   record?: RecordStart;
   /** Extensions to attach, by name, with their options. */

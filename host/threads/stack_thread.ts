@@ -14,6 +14,8 @@ export interface StackThreadOptions {
   config: StackConfig;
   /** Poll for this many µs before sleeping; default 0. */
   spinUs?: number;
+  /** How often within a minute a core that traps is started again, its sockets reset; default 0: the stack ends. */
+  restarts?: number;
   /** Record everything that enters the core. */
   record?: RecordStart;
   /** Extensions of the worker to attach, by name, with their options (cloned). */
@@ -64,7 +66,7 @@ export class StackThread extends EventEmitter {
     const native = loadNative(), wake = native.eventfdCreate();
     if (wake < 0) throw new Error('eventfd');
     const data: StackStart = {
-      wasm: options.wasm, config: options.config, wake, spinUs: options.spinUs ?? 0, record: options.record, extensions: options.extensions ?? {},
+      wasm: options.wasm, config: options.config, wake, spinUs: options.spinUs ?? 0, restarts: options.restarts ?? 0, record: options.record, extensions: options.extensions ?? {},
     };
     let worker: Worker;
     try {

@@ -2,17 +2,16 @@
 // wait for libuv once it runs: requests are taken from the port when the owner has signalled the eventfd.
 // The entry file is host/cli/stack_worker.ts, which supplies the parts.
 import { randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import type { StackConfig } from '../config/config.js';
 import { HDR, HDR_NOW } from '../abi/constants.js';
-import { CoreTrap, createCore, type Core, type CoreOptions } from '../core.js';
+import { CoreTrap, type Core } from '../core.js';
 import { EPOLLIN, loadNative, type Native } from '../native.js';
 import { asCoreTrap, registerDevice } from '../stack.js';
 import type { NativeVifs, Vif, VifSpec } from '../vif.js';
 import { FileCapture } from './capture.js';
+import { CoreLife, told } from './core_life.js';
 import { Loop } from './loop.js';
-import { Recording } from './recording.js';
 import { failure, type FromWorker, type Request, type StackInterface, type StackStart } from './messages.js';
 
 /** ns between refreshes of the wall clock's offset. */
@@ -33,11 +32,15 @@ export interface StackContext {
   /** Tell the owner something. */
   notify(kind: string, body: unknown): void;
   log(level: number, text: string): void;
+  /** Addresses, routes or the like may have been changed: a core that is started again shall have them. */
+  settingsChanged(): void;
 }
 
 export interface Extension {
   /** Called once when the stack stops, also after a trap (`dead`: the core must not be called). */
   close?(dead: boolean): void;
+  /** The core has trapped and is a fresh one, with devices but not yet configured: sockets of before are gone. */
+  restarted?(): void;
 }
 
 /** What the composition root supplies. */
@@ -56,30 +59,27 @@ export class StackWorker implements StackContext {
   private capture?: FileCapture;
 
   private constructor(
-    readonly core: Core, readonly loop: Loop, readonly native: Native, readonly config: StackConfig,
-    private readonly port: MessagePort, private readonly wake: number, private readonly recording: Recording | undefined,
+    private readonly life: CoreLife, readonly loop: Loop, readonly native: Native, readonly config: StackConfig,
+    private readonly parts: StackParts, private readonly port: MessagePort, private readonly wake: number,
   ) {}
+
+  get core(): Core { return this.life.core; }
 
   /** Build the stack of `start`; on failure everything opened is closed again. */
   static async create(start: StackStart, parts: StackParts, port: MessagePort): Promise<StackWorker> {
     const native = loadNative(), { config } = start;
     native.timerSlack(1);
-    const wasm = { path: start.wasm, bytes: readFileSync(start.wasm) }, log = (level: number, text: string): void => post(port, { type: 'log', level, text });
-    const options: CoreOptions = {
-      memoryBytes: config.memory, maxSockets: config.sockets, now: Number(process.hrtime.bigint()),
-      seed: config.seed ? Buffer.from(config.seed, 'hex') : randomBytes(32), log,
-    };
-    const bare = await createCore(new WebAssembly.Module(wasm.bytes), options), memory = native.attachMemory(bare.mem.u8);
-    const recording = start.record && Recording.start(native, memory, start.record, bare, options, wasm, (text) => post(port, { type: 'notice', kind: 'warning', body: text }));
-    const loop = new Loop(recording?.recorder.core ?? bare, native, {
+    const warn = (text: string): void => post(port, { type: 'notice', kind: 'warning', body: text });
+    const life = await CoreLife.create(native, start, (level, text) => post(port, { type: 'log', level, text }), warn);
+    const loop = new Loop(life.core, native, {
       spinUs: start.spinUs,
       vifError: (slot, errno) => post(port, { type: 'notice', kind: 'vif-error', body: { slot, errno } }),
-    }, memory);
-    const w = new StackWorker(loop.core, loop, native, config, port, start.wake, recording);
+    }, life.memory);
+    const w = new StackWorker(life, loop, native, config, parts, port, start.wake);
     try {
       w.plug(parts);
       loop.stamp();
-      parts.configure(loop.core, config);
+      life.configure(parts.configure);
       loop.addSource(start.wake, EPOLLIN, () => w.receive());
       for (const [name, options] of Object.entries(start.extensions)) {
         if (!Object.hasOwn(parts.extensions, name)) throw new RangeError(`no extension ${name}`);
@@ -97,16 +97,43 @@ export class StackWorker implements StackContext {
   notify(kind: string, body: unknown): void { post(this.port, { type: 'notice', kind, body }); }
   log(level: number, text: string): void { post(this.port, { type: 'log', level, text }); }
 
-  /** Run until a stop request; throws what ended it otherwise. */
-  run(): void {
+  settingsChanged(): void { this.life.settingsChanged(); }
+
+  /** Run until a stop request; throws what ended it otherwise. A core that traps is started again, if the owner wants that. */
+  async run(): Promise<void> {
     post(this.port, { type: 'ready', interfaces: this.interfaces });
     let dead = true;
     try {
-      this.loop.run();
+      for (let trap = this.turns(); trap; trap = this.turns()) await this.restart(trap);
       dead = false;
     } finally {
       this.close(dead);
     }
+  }
+  /** Turn until a stop request, undefined, or a trap. */
+  private turns(): CoreTrap | undefined {
+    try {
+      this.loop.run();
+      return undefined;
+    } catch (error) {
+      if (error instanceof CoreTrap) return error;
+      throw error;
+    }
+  }
+  /** A fresh core over the same vifs, with the same settings; the sockets are gone. */
+  private async restart(trap: CoreTrap): Promise<void> {
+    const remains = this.life.preserve(trap);
+    if (!await this.life.restart()) throw told(remains);
+    this.native.wallOffset(this.loop.memory);
+    this.loop.stamp();
+    for (const port of this.loop.stack.ports) {
+      registerDevice(this.core, port.slot, port.vif);
+      port.wake();
+    }
+    for (const e of this.attached) e.restarted?.();
+    this.life.configure(this.parts.configure);
+    this.loop.requestPoll();
+    this.notify('restarted', { ...remains, times: this.life.restarted });
   }
 
   private plug(parts: StackParts): void {
@@ -120,7 +147,7 @@ export class StackWorker implements StackContext {
       this.interfaces.push({ name: vif.name, ifindex, mac: vif.mac, mtu: vif.mtu, dev: vif.dev, type: spec.type });
     }
     this.loop.onIdle(() => this.capture?.idle(this.time));
-    if (this.recording) this.loop.onIdle(() => this.recording?.idle(this.time));
+    this.loop.onIdle(() => this.life.idle(this.time));
     if (this.config.pcap) this.startCapture(this.config.pcap);
     this.handle('stop', (_, reply) => { reply(null); this.loop.stop(); });
     this.handle('statistics', (_, reply) => reply(this.statistics()));
@@ -176,8 +203,8 @@ export class StackWorker implements StackContext {
       if (!handler) throw new RangeError(`no handler of ${request.kind}`);
       handler(request.body, reply);
     } catch (error) {
-      if (asCoreTrap(error) instanceof CoreTrap) throw error;
       post(this.port, { type: 'error', id: request.id, error: failure(error) });
+      if (asCoreTrap(error) instanceof CoreTrap) throw error;
     }
   }
 
@@ -189,7 +216,7 @@ export class StackWorker implements StackContext {
       this.loop.stack.flush();
     }
     this.stopCapture();
-    this.recording?.recorder.close();
+    this.life.close();
     this.loop.close();
   }
 }
@@ -201,7 +228,7 @@ export async function serveStack(parts: StackParts): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('a stack worker runs in a worker thread');
   try {
-    (await StackWorker.create(workerData as StackStart, parts, port)).run();
+    await (await StackWorker.create(workerData as StackStart, parts, port)).run();
     post(port, { type: 'end' });
   } catch (error) {
     post(port, { type: 'end', error: failure(error) });

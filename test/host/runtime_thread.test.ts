@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { execFile, execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { emptyConfig, type StackConfig } from '../../host/config/config.js';
@@ -107,6 +107,9 @@ function inside(): void {
       await s.request(way).catch(() => undefined);
       const why = await s.ended as NodeJS.ErrnoException;
       assert.is(why?.code, 'ERR_NUSE_CORE_TRAP', `${way}: ${why?.stack}`);
+      const dump = /; see (\S+)$/.exec(why.message)![1];
+      assert.ok(existsSync(dump));
+      rmSync(dirname(dump), { recursive: true });
       assert.is(await ended, why);
       assert.is.not(await pending, undefined);
       assert.equal(notices[notices.length - 1], ['closing', true]);
