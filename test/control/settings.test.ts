@@ -31,7 +31,10 @@ test('a fresh core gets what had been set, twice over if need be', async () => {
   b.core.stamp();
   assert.equal(restoreSettings(b.core.core, saved), []);
   const again = saveSettings(b.core.core);
-  const plain = (s: typeof saved): unknown => ({ ...s, addresses: s.addresses.map((x) => [...x.subarray(0, 2), ...x.subarray(4, 20)].join()).sort(), routes: s.routes.map((x) => x.join()).sort(), neighbours: s.neighbours.map((x) => x.subarray(0, 24).join()).sort() });
+  const plain = (s: typeof saved): unknown => ({
+    ...s, addresses: s.addresses.map((x) => [...x.subarray(0, 2), ...x.subarray(4, 20)].join()).sort(),
+    routes: s.routes.map((x) => x.join()).sort(), neighbours: s.neighbours.map((x) => x.subarray(0, 24).join()).sort(),
+  });
   assert.equal(plain(again), plain(saved));
   assert.ok(again.routes.length === 1 && again.neighbours.length === 2 && again.links.find((l) => l.ifindex === b.ifindex)!.mtu === 1400);
   assert.equal(restoreSettings(b.core.core, saved), []);
