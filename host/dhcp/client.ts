@@ -55,7 +55,14 @@ export class DhcpClient {
   private end = 0;
 
   /** `socket`: bound to 0.0.0.0:68 on the interface, with SO_BROADCAST. */
-  constructor(private readonly host: DhcpHost, private readonly socket: DatagramSocket, private readonly mac: Uint8Array) {
+  constructor(private readonly host: DhcpHost, private socket: DatagramSocket, private readonly mac: Uint8Array) {
+    this.reopen(socket);
+  }
+
+  /** Ask anew, over another socket: the one before is gone. */
+  reopen(socket: DatagramSocket): void {
+    this.host.clearTimer(this.timer);
+    this.socket = socket;
     socket.onreadable = () => this.receive();
     this.discover();
   }
