@@ -1,32 +1,47 @@
 // The gateways of a stack's USER interfaces: each in a thread of its own, with a link to the stack.
-import type { StackConfig } from '../config/config.js';
+import type { InterfaceConfig, StackConfig } from '../config/config.js';
 import { GatewayThread } from '../gateway/gateway_thread.js';
 import { loadNative } from '../native.js';
 
-export interface Gateways {
+export class Gateways {
   /** The stack's configuration, with its ends of the links. */
   readonly config: StackConfig;
-  /** Resolves when all published ports are open. A stack without any need not wait: frames do, in the link. */
-  readonly published: Promise<unknown>;
   /** Resolves with the reason when a gateway has ended that nobody asked to. */
-  readonly ended: Promise<Error | undefined>;
-  close(): Promise<void>;
-}
+  readonly ended: Promise<Error>;
+  private readonly threads: GatewayThread[] = [];
+  private readonly waiting: { itf: InterfaceConfig; fd: number }[] = [];
+  private failed!: (why: Error) => void;
 
-/** Start them. `entry`: the file of their thread. */
-export function openGateways(entry: URL, wasm: string, config: StackConfig): Gateways {
-  const threads: GatewayThread[] = [], waited: Promise<void>[] = [];
-  const interfaces = config.interfaces.map((itf) => {
-    if (itf.type !== 'USER') return itf;
-    const [ours, theirs] = loadNative().linkPair(), thread = new GatewayThread(entry, { wasm, itf, fd: theirs });
-    threads.push(thread);
-    if (itf.publish?.length) waited.push(thread.ready);
-    return { ...itf, fd: ours };
-  });
-  return {
-    config: { ...config, interfaces },
-    published: Promise.all(waited),
-    ended: new Promise((resolve) => { for (const t of threads) void t.ended.then((why) => { if (why) resolve(new Error(`gateway: ${why.message}`, { cause: why })); }); }),
-    close: async () => { await Promise.all(threads.map((t) => t.close())); },
-  };
+  /** Make the links. `entry`: the file of a gateway's thread. */
+  constructor(private readonly entry: URL, private readonly wasm: string, config: StackConfig) {
+    this.ended = new Promise((resolve) => { this.failed = resolve; });
+    const interfaces = config.interfaces.map((itf) => {
+      if (itf.type !== 'USER') return itf;
+      const [ours, theirs] = loadNative().linkPair();
+      this.waiting.push({ itf, fd: theirs });
+      return { ...itf, fd: ours };
+    });
+    this.config = { ...config, interfaces };
+  }
+
+  /**
+   * Start them; resolves when all published ports are open, or rejects. A stack without any need not wait: its frames do, in the link.
+   * Not before the stack's own thread is up, with which they would compete for processors.
+   */
+  async start(): Promise<void> {
+    const published: Promise<void>[] = [];
+    for (const { itf, fd } of this.waiting.splice(0)) {
+      const thread = new GatewayThread(this.entry, { wasm: this.wasm, itf, fd });
+      this.threads.push(thread);
+      if (itf.publish?.length) published.push(thread.ready);
+      void thread.ended.then((why) => { if (why) this.failed(new Error(`gateway: ${why.message}`, { cause: why })); });
+    }
+    await Promise.all(published);
+  }
+
+  /** Some are not up yet. */
+  get starting(): boolean { return this.threads.some((t) => !t.up); }
+
+  /** `said`: the stack has sent something, for which those not up yet are waited for. */
+  async close(said = false): Promise<void> { await Promise.all(this.threads.map((t) => t.close(said))); }
 }

@@ -7,13 +7,13 @@ import { LaunchError, launch, type ShadowLink } from '../posix/launch.js';
 import type { PosixNative } from '../posix/native.js';
 import type { StackInterface } from '../threads/messages.js';
 import type { RecordStart } from '../threads/recording.js';
-import { StackThread } from '../threads/stack_thread.js';
+import { StackEnded, StackThread } from '../threads/stack_thread.js';
 import type { Leases } from './dhcp.js';
 import { CliError } from './fail.js';
 import type { Counters } from './counters.js';
 import type { StackStats } from './format.js';
 import { CORE_WASM, requireBuild } from './install.js';
-import { openGateways, type Gateways } from './gateways.js';
+import { Gateways } from './gateways.js';
 
 export type Log = ((text: string) => void) | undefined;
 type Stdio = 'inherit' | 'ignore' | 'pipe' | number;
@@ -100,7 +100,7 @@ export class Session {
     const { log } = options;
     let gateways: Gateways | undefined;
     try {
-      gateways = openGateways(workerEntry('gateway_worker'), CORE_WASM, config);
+      gateways = new Gateways(workerEntry('gateway_worker'), CORE_WASM, config);
       // What has sockets of its own comes before the programs', which wait for the end of all others.
       const extensions = { ...(config.interfaces.some((i) => i.dhcp) ? { dhcp: {} } : {}), programs: {}, counters: {} };
       const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, restarts: RESTARTS, record: options.record, extensions });
@@ -113,7 +113,7 @@ export class Session {
       for (const i of thread.interfaces) log?.(`${i.name}: ${i.type} on ${i.dev}, ${i.mac}, mtu ${i.mtu}`);
       if (config.pcap !== undefined) log?.(`writing ${config.pcap}`);
       try {
-        await gateways.published;
+        await gateways.start();
         return new Session(thread, gateways, await withLeases(thread, config));
       } catch (error) {
         await thread.close();
@@ -162,8 +162,19 @@ export class Session {
 
   /** The stack first: its gateway passes on what it has sent. */
   async close(): Promise<void> {
+    const said = this.gateways.starting && await this.hasSpoken();
     await this.thread.close();
-    await this.gateways.close();
+    await this.gateways.close(said);
+  }
+  /** Has the stack sent anything but what announces it on the link? */
+  private async hasSpoken(): Promise<boolean> {
+    try {
+      const { mib } = await this.thread.request('counters') as Counters;
+      return ['IpOutRequests', 'Udp6OutDatagrams'].some((name) => (mib[name] ?? 0) > 0);
+    } catch (e) {
+      if (e instanceof StackEnded) return false;
+      throw e;
+    }
   }
 
   private expect(): { id: number; gone: Promise<void> } {

@@ -16,6 +16,8 @@ export class GatewayThread {
   readonly ended: Promise<Error | undefined>;
   private readonly worker: Worker;
   private stopping = false;
+  /** It serves. */
+  up = false;
   private reason?: Error;
 
   /** `entry`: the file whose body is serveGateway. */
@@ -27,7 +29,10 @@ export class GatewayThread {
     });
     this.ready = new Promise((resolve, reject) => {
       this.worker.on('message', (m: FromGateway) => {
-        if (m.type === 'ready') return resolve();
+        if (m.type === 'ready') {
+          this.up = true;
+          return resolve();
+        }
         this.reason = revive(m.error);
         reject(this.reason);
       });
@@ -36,8 +41,14 @@ export class GatewayThread {
     this.ready.catch(() => undefined); // told by `ended`, too, for those who don't wait for it
   }
 
-  async close(): Promise<void> {
+  /** `wait`: frames are on their way also when it is not up yet. */
+  async close(wait: boolean): Promise<void> {
+    if (wait && !this.up) await Promise.race([this.ready.catch(() => undefined), this.ended]);
     this.stopping = true;
+    if (!this.up) {
+      await this.worker.terminate();
+      return;
+    }
     const limit = setTimeout(() => { void this.worker.terminate(); }, STOP_LIMIT);
     this.worker.postMessage('stop');
     await this.ended;

@@ -30,12 +30,12 @@ export class Router {
   /** The host's destination for `address`:`port`, or the errno that the sender shall see. */
   target(address: string, port: number, protocol: EgressProtocol): Target | number {
     const { v4, v6 } = this.network;
+    const bytes = parseIp(address);
+    if (!bytes || !egressAllows(this.egress, bytes, port, protocol)) return Errno.EACCES;
     if (address === v4.dns || address === v6.dns) {
       const server = port === DNS_PORT ? this.resolvers.current : undefined;
       return server === undefined ? Errno.ECONNREFUSED : { address: server, port: DNS_PORT, dns: true };
     }
-    const bytes = parseIp(address);
-    if (!bytes || !egressAllows(this.egress, bytes, port, protocol)) return Errno.EACCES;
     if (address !== v4.gateway && address !== v6.gateway) return { address, port };
     return this.hostLoopback ? { address: address === v4.gateway ? '127.0.0.1' : '::1', port } : Errno.EACCES;
   }

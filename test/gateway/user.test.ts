@@ -105,6 +105,9 @@ u.send(b'x')
 try: u.recvfrom(10)
 except OSError as e: print(errno.errorcode[e.errno])`), { options: ['--host-loopback', '--egress', `allow ${GATEWAY} ${port}/tcp`, '--egress', 'deny any'] });
   assert.is(r.stdout, 'ok EHOSTUNREACH\nEHOSTUNREACH\n', r.stderr);
+  const names = await lab.run(python(`${CONNECT}
+print(connect('${DNS}', 53))`), { options: ['--egress', 'deny any'] });
+  assert.is(names.stdout, 'EHOSTUNREACH\n', 'names are a way out, too');
 });
 
 test('half-closed connections carry the other direction to its end', async () => {
@@ -202,6 +205,21 @@ except OSError as e: print(errno.errorcode[e.errno])`), LOOPBACK);
     assert.is(r.stdout, `${[0, 1, 1472, 1473, 9000, 60000].map((n) => `${n} ${GATEWAY} `).join('')}ECONNREFUSED\n`, r.stderr);
   } finally {
     echo.close();
+  }
+});
+
+test('the last words of a program that ends at once still go out', async () => {
+  const words: string[] = [], s = createSocket('udp4').on('message', (m) => words.push(m.toString()));
+  await new Promise<void>((done) => s.bind(0, '127.0.0.1', done));
+  const tcp = await lab.serve((c) => c.on('data', (d: Buffer) => words.push(d.toString())));
+  try {
+    const r = await lab.run(['sh', '-c', `/usr/bin/python3 -c "import socket
+socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'datagram', ('${GATEWAY}', ${s.address().port}))
+t = socket.create_connection(('${GATEWAY}', ${tcp})); t.sendall(b'stream')"`], LOOPBACK);
+    assert.is(r.code, 0, r.stderr);
+    await until(() => Promise.resolve(assert.equal(words.sort(), ['datagram', 'stream'])));
+  } finally {
+    s.close();
   }
 });
 
