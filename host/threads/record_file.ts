@@ -1,7 +1,7 @@
 // Record files of a running stack: FILE, and FILE.1 with what came before it once FILE has reached its size. The blocks
 // are written by the addon, straight from linear memory. A file that goes is written over by the next one: its pages are
 // there already, which doubles the speed.
-import { closeSync, constants, existsSync, ftruncateSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, constants, existsSync, fchmodSync, ftruncateSync, lstatSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { ErrnoName } from '../abi/constants.js';
 import type { RecordBuffers, RecordSink } from '../debug/record.js';
 import type { CoreMemory } from '../memory.js';
@@ -18,12 +18,11 @@ export class RecordFile implements RecordSink {
 
   /** Throws the system's error when the file cannot be made. */
   start(header: Uint8Array, _mem: CoreMemory, buffers: RecordBuffers): void {
-    if (this.segments++ === 0) {
-      rmSync(this.path, { force: true });
-      rmSync(this.previous, { force: true });
-    } else this.rotate();
+    if (this.segments++ === 0) this.clear();
+    else this.rotate();
+    this.fd = openSync(this.path, constants.O_RDWR | constants.O_CREAT | constants.O_NOFOLLOW, 0o600);
     // Only its owner reads what crossed a network.
-    this.fd = openSync(this.path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    fchmodSync(this.fd, 0o600);
     this.size = writeSync(this.fd, header);
     this.record = this.native.recordOpen(this.memory, this.fd, buffers.block, buffers.staged, buffers.regions);
   }
@@ -46,6 +45,12 @@ export class RecordFile implements RecordSink {
   }
 
   private get previous(): string { return `${this.path}.1`; }
+  /** Make room for the first file: an older record of ours is written over, whatever else is there goes. */
+  private clear(): void {
+    rmSync(this.previous, { force: true });
+    const there = lstatSync(this.path, { throwIfNoEntry: false });
+    if (there && !(there.isFile() && there.nlink === 1 && there.uid === process.getuid?.())) rmSync(this.path);
+  }
   private rotate(): void {
     const spare = `${this.path}.old`;
     if (existsSync(this.previous)) renameSync(this.previous, spare);

@@ -54,7 +54,7 @@ test('two replays in Node and one in Chromium give one hash', async () => {
   assert.is(once.divergence, undefined);
   assert.is(once.truncated, undefined);
   assert.ok(once.framesIn + once.framesOut >= 1e5, `${once.framesIn} + ${once.framesOut} frames`);
-  assert.ok(once.timers > 20 && once.events > 50 && once.calls > 2000, JSON.stringify(once));
+  assert.ok(once.timers > 5 && once.events > 50 && once.calls > 2000, JSON.stringify(once));
   assert.equal(replay(file).result, once);
   const chromium = await Chromium.launch();
   try {
@@ -85,6 +85,15 @@ test('the frames of a replay are those that a capture shows', () => {
   const { result } = replay(file, '--pcap', pcap, '--until', '3000');
   const packets = execFileSync('tshark', ['-n', '-r', pcap, '-T', 'fields', '-e', 'frame.number'], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'], maxBuffer: 1 << 26 });
   assert.is(packets.trim().split('\n').length, result.framesIn + result.framesOut);
+});
+
+test('a record written over a longer one ends where it ends', async () => {
+  const before = statSync(file).size;
+  assert.is((await lab.nuse(ns, ['record', file, '-c', conf, '--', 'true']).finish()).code, 0);
+  assert.ok(statSync(file).size < before / 1000);
+  const { status, result } = replay(file);
+  assert.is(status, 0);
+  assert.is(result.truncated, undefined);
 });
 
 test.run();
