@@ -167,9 +167,17 @@ export function skbAllocRx(reserve: u32): Skb | null {
   return skbAlloc(BUF_LARGE - HEADROOM);
 }
 
+/** The sender is done with it: its send buffer has the room again. */
+export function skbOrphan(s: Skb): void {
+  const charge = s.charge;
+  if (!charge) return;
+  s.charge = 0;
+  call_indirect<void>(load<u32>(UNCHARGE), s.sk, charge);
+}
+
 /** The skb was consumed: give everything back without counting a drop. */
 export function skbFree(s: Skb): void {
-  if (s.charge) call_indirect<void>(load<u32>(UNCHARGE), s.sk, s.charge);
+  skbOrphan(s);
   for (let i: u32 = 0; i < s.nfrags; i++) chunkRelease(s.fragChunk(i));
   if (<u32>(s.end - s.buf) == BUF_SMALL) SMALL.release(s.buf);
   else LARGE.release(s.buf);

@@ -2,7 +2,7 @@
 import { Drop } from "../core/drop";
 import { ptypeDeliver } from "../core/proto";
 import { softirqRaise, Softirq, softirqRegister } from "../core/softirq";
-import { CsumState, PktType, Skb, SkbQueue, skbCopy, skbDrop, skbFree } from "../core/skb";
+import { CsumState, PktType, Skb, SkbQueue, skbCopy, skbDrop, skbFree, skbOrphan } from "../core/skb";
 import { ETH_HLEN } from "../wire/ethernet";
 import { ethernetInput } from "./ethernet";
 import {
@@ -50,6 +50,8 @@ function loopbackXmit(d: NetDevice, sent: Skb): void {
     d.txDropped++;
     return;
   }
+  // As Linux: what waits in a receiver's queue is no longer the sender's, which may be that very socket and close first.
+  skbOrphan(skb);
   // The bytes never leave memory: a partial checksum counts as verified.
   if (skb.csum == CsumState.PARTIAL && !skb.looped) skb.looped = 1;
   QUEUE.push(skb);

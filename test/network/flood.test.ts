@@ -2,49 +2,13 @@
 // Hostile input of every protocol of the network layer: floods stay inside bounds, every truncation and thousands of
 // random mutations (fixed seed) are survived, and all buffers come home.
 import * as assert from 'uvu/assert';
+import { ALL_NODES, FRAMES, GROUP, GROUP6, fill, frame4, frame6, igmpQuery, lladdr, mldQuery, nd, quote4, quote6, ra } from '../fuzz/frames.js';
 import { AF_INET, AF_INET6, OUR_MAC, PEER, PEER6, PEER_MAC, SOCK_DGRAM, TestHost, US, US6 } from '../harness/host.js';
-import { addr, arp, be16, be32, cat, checksum, ethernet, icmp, icmp6, ipv4, ipv6, mac, readIpv4, readIpv6, udp, type Bytes } from '../harness/packet.js';
+import { addr, arp, be16, be32, cat, checksum, ethernet, icmp, icmp6, ipv4, readIpv4, readIpv6, type Bytes } from '../harness/packet.js';
+import { random } from '../harness/random.js';
 import { suite } from '../harness/suite.js';
 
 const test = suite('flood');
-const ALL_NODES = 'ff02::1', ROUTER = 'fe80::ff', GROUP = '239.1.2.3', GROUP6 = 'ff05::1234';
-const fill = (n: number): Bytes => Uint8Array.from({ length: n }, (_, i) => (i * 7) & 255);
-const frame4 = (o: { dst?: string; dmac?: string; proto: number; frag?: number; id?: number; options?: number[] }, p: Bytes | number[]): Bytes =>
-  ethernet(o.dmac ?? OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, ...o }, p));
-const frame6 = (src: string, dst: string, next: number, hops: number, p: Bytes | number[]): Bytes => ethernet(OUR_MAC, PEER_MAC, 0x86dd, ipv6({ src, dst, next, hops }, p));
-const nd = (src: string, dst: string, type: number, rest: Bytes | number[]): Bytes => frame6(src, dst, 58, 255, icmp6(src, dst, type, 0, rest));
-const lladdr = (type: number): number[] => [type, 1, ...mac(PEER_MAC)];
-const mldQuery = (v2: boolean, code = 0): Bytes => frame6(ROUTER, ALL_NODES, 0, 1, cat([58, 0, 5, 2, 0, 0, 1, 0], icmp6(ROUTER, ALL_NODES, 130, 0, cat(be16(code), [0, 0], addr('::'), v2 ? [2, 125, 0, 0] : []))));
-const igmpQuery = (v3: boolean, code: number): Bytes => frame4({ proto: 2, dst: '224.0.0.1', dmac: '01:00:5e:00:00:01', options: [148, 4, 0, 0] }, icmp(0x11, code, 0, v3 ? [2, 125, 0, 0] : []));
-const quote4 = ipv4({ src: US, dst: PEER, proto: 17 }, udp(US, 5000, PEER, 9, fill(20)));
-const quote6 = ipv6({ src: US6, dst: PEER6, next: 17 }, udp(US6, 5000, PEER6, 9, fill(20)));
-const ra = cat([64, 0], be16(1800), be32(0), be32(0), lladdr(1), [5, 1, 0, 0], be32(1400), [3, 4, 64, 0xc0], be32(900), be32(800), be32(0), addr('2001:db8:1::'), [25, 3, 0, 0], be32(60), addr('2001:db8::53'));
-
-/** One good frame of everything that the network layer reads. */
-const CORPUS: [string, Bytes][] = [
-  ['ARP request', ethernet('ff:ff:ff:ff:ff:ff', PEER_MAC, 0x0806, arp(1, PEER_MAC, PEER, '00:00:00:00:00:00', US))],
-  ['ARP reply', ethernet(OUR_MAC, PEER_MAC, 0x0806, arp(2, PEER_MAC, PEER, OUR_MAC, US))],
-  ['echo', frame4({ proto: 1 }, icmp(8, 0, 1, fill(30)))],
-  ['echo with options', frame4({ proto: 1, options: [7, 7, 4, 0, 0, 0, 0, 68, 12, 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0] }, icmp(8, 0, 1, fill(30)))],
-  ['timestamp', frame4({ proto: 1 }, icmp(13, 0, 1, fill(12)))],
-  ...[[3, 3], [3, 4], [11, 0], [12, 0], [5, 1]].map(([t, c]): [string, Bytes] => [`ICMP ${t}/${c}`, frame4({ proto: 1 }, icmp(t, c, 1000, quote4))]),
-  ['fragment', frame4({ proto: 17, frag: 0x2000, id: 7 }, fill(64))],
-  ['last fragment', frame4({ proto: 17, frag: 8, id: 7 }, fill(33))],
-  ['IGMP 2 query', igmpQuery(false, 100)],
-  ['IGMP 3 query', igmpQuery(true, 10)],
-  ['echo6', frame6(PEER6, US6, 58, 64, icmp6(PEER6, US6, 128, 0, cat(be32(1), fill(30))))],
-  ['headers', frame6(PEER6, US6, 0, 64, cat([60, 0, 1, 4, 0, 0, 0, 0], [43, 0, 1, 4, 0, 0, 0, 0], [44, 0, 0, 0, 0, 0, 0, 0], [17, 0, 0, 0, 0, 0, 0, 9], udp(PEER6, 1, US6, 9, fill(20))))],
-  ['fragment6', frame6(PEER6, US6, 44, 64, cat([17, 0, 0, 1, 0, 0, 0, 5], udp(PEER6, 1, US6, 9, fill(56))))],
-  ['last fragment6', frame6(PEER6, US6, 44, 64, cat([17, 0, 0, 64, 0, 0, 0, 5], fill(9)))],
-  ...[[1, 4], [2, 0], [3, 0], [4, 1]].map(([t, c]): [string, Bytes] => [`ICMPv6 ${t}/${c}`, frame6(PEER6, US6, 58, 64, icmp6(PEER6, US6, t, c, cat(be32(1300), quote6)))]),
-  ['NS', nd(PEER6, US6, 135, cat(be32(0), addr(US6), lladdr(1)))],
-  ['NA', nd(PEER6, US6, 136, cat([0x60, 0, 0, 0], addr(PEER6), lladdr(2)))],
-  ['RA', nd(ROUTER, ALL_NODES, 134, ra)],
-  ['redirect', nd(ROUTER, US6, 137, cat(be32(0), addr('fe80::fe'), addr('2001:db8::9'), lladdr(2)))],
-  ['MLD 1 query', mldQuery(false, 10)],
-  ['MLD 2 query', mldQuery(true, 10)],
-];
-
 async function host(): Promise<TestHost> {
   const h = await TestHost.create({ slaac: true, config: { sysctl: { 'net.ipv4.ip_forward': '0' } } });
   const s = h.socket(AF_INET, SOCK_DGRAM), s6 = h.socket(AF_INET6, SOCK_DGRAM);
@@ -67,24 +31,15 @@ function drain(h: TestHost, s: number): void {
 /** Still in order: answers echo requests of both families, in and out of fragments, and holds no more buffers than at the start. */
 function alive(h: TestHost, idle: number): void {
   drain(h, 90);
-  h.core.rx(0, [CORPUS[0][1], CORPUS.find(([n]) => n === 'NS')![1]]);
+  h.core.rx(0, [FRAMES[0][1], FRAMES.find(([n]) => n === 'NS')![1]]);
   h.core.tx();
   const whole = icmp(8, 0, 9, fill(1600));
   h.core.rx(0, [frame4({ proto: 1, frag: 0x2000, id: 9 }, whole.subarray(0, 1480)), frame4({ proto: 1, frag: 185, id: 9 }, whole.subarray(1480))]);
   assert.is(h.sent(0x0800).map((f) => readIpv4(f.bytes)).filter((p) => p.proto === 1).length, 2);
-  h.core.rx(0, [CORPUS.find(([n]) => n === 'echo6')![1]]);
+  h.core.rx(0, [FRAMES.find(([n]) => n === 'echo6')![1]]);
   assert.ok(h.sent(0x86dd).some((f) => readIpv6(f.bytes).payload[0] === 129));
   drain(h, 90);
   assert.ok(h.core.x.usage(1) <= idle, `${h.core.x.usage(1)} buffers in use, ${idle} at the start`);
-}
-/** mulberry32. */
-function random(seed: number): (n: number) => number {
-  return (n) => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) % n;
-  };
 }
 
 const FLOODS: [string, (i: number) => Bytes[]][] = [
@@ -122,7 +77,7 @@ for (const [name, make] of FLOODS) {
 test('every truncation of every kind of frame', async () => {
   const h = await host();
   const idle = h.core.x.usage(1);
-  for (const [, f] of CORPUS) {
+  for (const [, f] of FRAMES) {
     for (let n = 0; n <= f.length; n++) {
       const cut = f.slice(0, n);
       h.core.rx(0, [f.subarray(0, n)]);
@@ -163,7 +118,7 @@ test('thousands of mutated frames from a fixed seed', async () => {
   const idle = h.core.x.usage(1);
   const rnd = random(0x6e757365);
   for (let i = 0; i < 8000; i++) {
-    const f = Uint8Array.from(CORPUS[rnd(CORPUS.length)][1]);
+    const f = Uint8Array.from(FRAMES[rnd(FRAMES.length)][1]);
     const v4 = f[12] === 8 && f[13] === 0;
     for (let k = 1 + rnd(4); k > 0; k--) f[14 + rnd(f.length - 14)] = rnd(4) ? rnd(256) : [0, 1, 255, 128][rnd(4)];
     let frame: Bytes = f;

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import * as A from '../../host/abi/constants.js';
 import { AF_INET, AF_INET6, PEER, PEER6, SOCK_DGRAM, SOCK_RAW, TestHost, US, US6 } from '../harness/host.js';
 import { addr, cat, checksum, hex, icmp, ipv4, ipv6, pseudo, readIpv4, udp } from '../harness/packet.js';
 import { suite } from '../harness/suite.js';
@@ -251,6 +252,19 @@ test('a classic BPF filter decides what a socket gets', async () => {
   h.in4({ proto: 17 }, udp(PEER, 1, US, 4000, [7]));
   assert.type(h.recv(s), 'object');
   assert.is(h.set(s, 1, 26, cat([1, 0], new Uint8Array(14), insn(0x15, 9, 0, 7))), -22, 'a jump out of the program');
+});
+
+test('a socket that sends to itself and closes without reading leaves nothing', async () => {
+  const h = await TestHost.create();
+  for (const [family, address] of [[AF_INET, '127.0.0.1'], [AF_INET, US], [AF_INET6, '::1'], [AF_INET6, US6]] as const) {
+    const s = h.socket(family, SOCK_DGRAM);
+    h.bind(s, address, 5000);
+    assert.is(h.send(s, new Uint8Array(100), { address, port: 5000 }), 100);
+    h.core.poll();
+    h.close(s);
+    h.core.poll();
+    assert.is(h.core.x.usage(A.Usage.SOCKETS), 0, address);
+  }
 });
 
 test.run();

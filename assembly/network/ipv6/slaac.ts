@@ -51,6 +51,7 @@ export function eui64(addr: usize, mac: usize): void {
 export function slaacLinkLocalReady(d: NetDevice): void {
   const i = in6Of(d);
   if (d.isLoopback || !i.acceptRa || sysctl(Sysctl.IP6_FORWARD)) return;
+  i.rsTimer.cancel(); // a second link-local address (the MAC changed) starts it over
   i.rsTimer.init(rsTimer.index, changetype<usize>(d));
   i.rsCount = 0;
   i.rsTimer.armIn(<u64>randBelow(100) * MS);

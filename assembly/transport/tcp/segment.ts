@@ -122,6 +122,7 @@ export function segPurge(tp: Tcb): void {
     s = segFirst(tp);
   }
   tp.retransHint = 0;
+  tp.sackedOut = 0; // without SACK an estimate from duplicate ACKs, not a sum over the records
 }
 
 /** The chunk at or after `chunk` that holds sequence number `seq`, 0 when none does. */

@@ -1,0 +1,34 @@
+// limit: 400 s
+// A million frames and system calls from a fixed seed, over the corpus, into the shipped core: no trap, no contradiction, no leak,
+// and the same again for the same seed. The sanitizer build gets a part of it, the coverage build another (coverage.test.ts).
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { campaign, readCorpus } from './campaign.js';
+import { corpusOf } from './mutate.js';
+import { seeds } from './seeds.js';
+import { Target } from './target.js';
+
+const test = suite('fuzz');
+const SEED = 0x6e757365;
+const AMOUNT = 1_000_000;
+const corpus = readCorpus();
+
+test('the hand-made test cases of the corpus are those of seeds.ts', () => {
+  const kept = new Set(corpus.cases.map((c) => Buffer.from(c).toString('hex')));
+  for (const [name, bytes] of seeds()) assert.ok(kept.has(Buffer.from(bytes).toString('hex')), `${name}: run \`node build/js/test/fuzz/seeds.js\``);
+});
+
+test(`${AMOUNT} frames and calls into the shipped core`, () => {
+  const c = campaign(new Target('core.wasm'), corpus, SEED, AMOUNT);
+  assert.ok(c.frames + c.calls >= AMOUNT);
+  console.log(`${c.cases} test cases, ${c.frames} frames, ${c.calls} calls, hash ${c.hash.toString(16)}`);
+});
+
+test('the same seed gives the same hash, another one another', () => {
+  const few = corpusOf(corpus.cases.slice(-40));
+  const run = (seed: number): bigint => campaign(new Target('core.wasm'), few, seed, 40_000).hash;
+  assert.is(run(1), run(1));
+  assert.is.not(run(1), run(2));
+});
+
+test.run();
