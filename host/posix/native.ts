@@ -31,6 +31,10 @@ export interface PosixNative {
   ): number;
   /** out = [the program's end, ours]; inode of the program's end. */
   posixPair(type: number, out: Int32Array): number;
+  /** out = [a unix stream socket without a peer]; its inode. */
+  posixStream(out: Int32Array): number;
+  /** Give the program's end a peer: our end. */
+  posixJoin(end: number): number;
   /** Transfers between a descriptor and the (address, length) pairs at `at`. */
   posixReadv(fd: number, memory: Uint8Array, at: number, count: number, limit: number): number;
   posixWritev(fd: number, memory: Uint8Array, at: number, count: number): number;

@@ -36,6 +36,8 @@ export abstract class PosixSocket {
   abstract onCore(mask: number): void;
   /** The data descriptor became ready (EPOLL bits). */
   abstract onData(events: number): void;
+  /** It is about to get a local name: 0 or -errno. */
+  bound(): number { return 0; }
   abstract connect(call: Call): void;
   abstract listen(call: Call): void;
   abstract accept(call: Call, flags: number): void;

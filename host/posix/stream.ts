@@ -1,9 +1,10 @@
 // A stream socket: before it is connected, while it listens, and connected.
 //
-// The program's end is one half of a unix stream pair. Until the connection stands it is kept full of junk bytes, so that
-// it is neither readable nor writable; a listener's end holds a byte while a connection waits to be accepted.
-// Differences that remain: an unconnected socket polls nothing (not OUT|HUP), reads EAGAIN (ENOTCONN), writes EAGAIN (EPIPE);
-// SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
+// A fresh socket is a unix stream socket without a peer: it polls OUT|HUP as an unconnected one of TCP. bind, connect and
+// listen make it the program's end of a pair. Until the connection stands it is kept full of junk bytes, so that it is
+// neither readable nor writable; a listener's end holds a byte while a connection waits to be accepted.
+// Differences that remain: a fresh socket reads EINVAL (ENOTCONN) and writes ENOTCONN (EPIPE); a bound one polls nothing
+// (not OUT|HUP), reads and writes EAGAIN; SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
 import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
   AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
@@ -55,8 +56,26 @@ export class StreamSocket extends PosixSocket {
     super(sup, handle, inode, family, SOCK_STREAM);
   }
 
+  /** Have an end of our own: 0 or -errno. Without one, whether the program still holds the socket is only looked up now and then. */
+  private join(): number {
+    if (this.fd >= 0 || this.state !== State.FRESH) return 0;
+    const { native } = this.sup;
+    const end = this.end();
+    if (end < 0) return end;
+    native.posixSetTimeout(end, SO_SNDTIMEO, 1); // the peer is there at once, or not at all
+    const own = native.posixJoin(end);
+    if (own >= 0) {
+      this.prepare(end);
+      this.watch(own);
+      this.seen(this.tid, this.there);
+      this.sup.held(this);
+    }
+    native.posixClose(end);
+    return own < 0 ? own : 0;
+  }
+  override bound(): number { return this.join(); }
   /** Make the program's end look unconnected. */
-  prepare(end: number): void {
+  private prepare(end: number): void {
     const { native } = this.sup;
     native.posixSetInt(end, SO_SNDBUF, 1);
     native.posixSetTimeout(end, SO_SNDTIMEO, 1);
@@ -140,7 +159,7 @@ export class StreamSocket extends PosixSocket {
       this.awaitConnection(call, -EALREADY);
       return;
     }
-    let r = this.sup.coreConnect(this.handle, call);
+    let r = this.join() || this.sup.coreConnect(this.handle, call);
     // The failure before this attempt has been told already.
     if (r === -ECONNABORTED) r = this.sup.coreConnect(this.handle, call);
     if (this.state === State.CONNECTED || (r < 0 && r !== -EINPROGRESS)) {
@@ -234,7 +253,7 @@ export class StreamSocket extends PosixSocket {
 
   // ---- listen, accept ----
   listen(call: Call): void {
-    const r = this.sup.core.sys_listen(this.handle, call.int(1));
+    const r = this.join() || this.sup.core.sys_listen(this.handle, call.int(1));
     if (r === 0 && this.state === State.FRESH) this.state = State.LISTENING;
     call.answer(r);
   }

@@ -81,7 +81,7 @@ export class Supervisor {
   private readonly byInode = new Map<number, PosixSocket>();
   private readonly byHandle = new Map<number, PosixSocket>();
   /** Thread -> the call of it that is held: a thread that calls again was interrupted. */
-  private readonly held = new Map<number, { socket: PosixSocket; waiter: Waiter }>();
+  private readonly waiters = new Map<number, { socket: PosixSocket; waiter: Waiter }>();
   private readonly unfinished = new Set<PosixSocket>();
   private readonly orphans = new Set<PosixSocket>();
   private readonly costs = new Map<number, number>();
@@ -218,7 +218,7 @@ export class Supervisor {
     if (this.spare.length < SPARE) this.spare.push(call);
   }
   private dispatch(call: Call): void {
-    const stale = this.held.get(call.tid);
+    const stale = this.waiters.get(call.tid);
     if (stale) stale.socket.drop(stale.waiter);
     if (call.nr === this.numbers.socket) {
       this.socket(call);
@@ -268,13 +268,18 @@ export class Supervisor {
       call.pass();
       return;
     }
-    const handle = this.core.sys_socket(family, type, call.int(2));
+    let handle = this.core.sys_socket(family, type, call.int(2));
+    if (handle < 0 && handle !== -EINVAL && this.orphans.size) {
+      // Sockets that nobody holds any more may be what fills the table.
+      this.sweep();
+      handle = this.core.sys_socket(family, type, call.int(2));
+    }
     if (handle < 0) {
       call.answer(handle);
       return;
     }
     const stream = type === SOCK_STREAM && (family === AF_INET || family === AF_INET6);
-    const inode = this.makePair(stream ? SOCK_STREAM : SOCK_SEQPACKET);
+    const inode = stream ? this.native.posixStream(this.pair) : this.makePair(SOCK_SEQPACKET);
     if (inode < 0) {
       this.core.sys_close(handle);
       call.answer(inode);
@@ -284,13 +289,12 @@ export class Supervisor {
     if (flags & SOCK_NONBLOCK) this.native.posixNonblock(end);
     let s: PosixSocket;
     if (stream) {
-      const made = new StreamSocket(this, handle, inode, family);
-      made.prepare(end);
-      s = made;
+      s = new StreamSocket(this, handle, inode, family);
+      this.sweepLater(s);
     } else {
       s = new DatagramSocket(this, handle, inode, family, type);
+      s.watch(own);
     }
-    s.watch(own);
     this.add(s);
     const there = call.giveFd(end, !!(flags & SOCK_CLOEXEC));
     this.native.posixClose(end);
@@ -302,7 +306,8 @@ export class Supervisor {
     }
   }
   private bind(s: PosixSocket, call: Call): number {
-    const length = call.readAddress(1, this.mem.u8, ARG);
+    const joined = s.bound();
+    const length = joined < 0 ? joined : call.readAddress(1, this.mem.u8, ARG);
     if (length < 0) return length;
     if (s.family === AF_NETLINK && length === SOCKADDR_NL && this.mem.view.getUint32(ARG + NL_PID, true) === 0) {
       // As netlink_autobind of Linux: the process's number for its first socket, any other for more.
@@ -365,11 +370,15 @@ export class Supervisor {
     this.byInode.set(inode, s);
     this.orphans.delete(s);
   }
+  /** The socket has a data descriptor, which will tell when no program holds it any more. */
+  held(s: PosixSocket): void {
+    this.orphans.delete(s);
+  }
   waiting(tid: number, socket: PosixSocket, waiter: Waiter): void {
-    this.held.set(tid, { socket, waiter });
+    this.waiters.set(tid, { socket, waiter });
   }
   noLongerWaiting(tid: number, waiter: Waiter): void {
-    if (this.held.get(tid)?.waiter === waiter) this.held.delete(tid);
+    if (this.waiters.get(tid)?.waiter === waiter) this.waiters.delete(tid);
   }
   /** Let a socket go on in the next turn. */
   again(s: PosixSocket): void {
@@ -391,14 +400,18 @@ export class Supervisor {
     this.sweepTimer = this.loop.setTimer(this.loop.now() + SWEEP_NS, () => {
       this.sweepTimer = -1;
       this.loop.stamp();
-      for (const x of [...this.orphans]) {
-        // Where the kernel cannot tell, the end of all programs is the end of their sockets.
-        const alive = this.native.posixUnixAlive(x.inode);
-        if (alive === 0 || (alive < 0 && this.notifiers.size === 0)) x.free();
-      }
+      this.sweep();
       const [first] = this.orphans;
       if (first) this.sweepLater(first);
     });
+  }
+  /** Free the sockets without a data descriptor that no program holds. */
+  private sweep(): void {
+    for (const x of [...this.orphans]) {
+      // Where the kernel cannot tell, the end of all programs is the end of their sockets.
+      const alive = this.native.posixUnixAlive(x.inode);
+      if (alive === 0 || (alive < 0 && this.notifiers.size === 0)) x.free();
+    }
   }
   /** What a message of `length` bytes adds to SIOCOUTQ of a pair until it is read: measured once for each length. */
   costOf(length: number): number {

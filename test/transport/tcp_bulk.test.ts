@@ -199,6 +199,14 @@ test('1 MiB with super-segments', async () => {
   const { sent } = await transfer(1 << 20, { features: 7 });
   assert.ok(sent < 300, `${sent} frames`);
 });
+for (const mtu of [20000, 33000, 40000, 50000, 65535]) {
+  test(`no super-segment is longer than a packet can be: MTU ${mtu}`, async () => {
+    for (const v6 of [false, true]) {
+      const { nodes } = await transfer(2 << 20, { features: 7, mtu, v6 }, true);
+      for (const n of nodes) assert.is(n.c.drops('PKT_TOO_BIG') + n.c.mib('TcpRetransSegs'), 0);
+    }
+  });
+}
 test('1 % loss', async () => { await transfer(1 << 20, { loss: 0.01, seed: 2 }); });
 test('1 % loss of super-segments', async () => { await transfer(1 << 20, { loss: 0.01, seed: 3, features: 7 }); });
 test('10 % loss, both ways', async () => { await transfer(1 << 18, { loss: 0.1, seed: 4 }, true); });

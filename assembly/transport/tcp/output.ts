@@ -36,7 +36,8 @@ export function tsoSegs(tp: Tcb, mss: u32): u32 {
   let bytes = tp.pacingRate >> 10;
   const r = tp.minRtt >> 9;
   if (r < 32) bytes += <u64>GSO_MAX >> r;
-  return max(<u32>min<u64>(bytes, GSO_MAX) / mss, 2);
+  // At least two, unless two are more than a packet can hold (loopback, large MTUs).
+  return min(max(<u32>min<u64>(bytes, GSO_MAX) / mss, 2), max(GSO_MAX / mss, 1));
 }
 
 // RFC 896 as Minshall amends it: hold a partial segment while another partial one is unacknowledged.

@@ -10,6 +10,7 @@
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/uio.h>
@@ -43,6 +44,55 @@ static napi_value fd_pair(napi_env env, napi_callback_info info) {
   }
   memcpy(out, pair, sizeof pair);
   return posix_number(env, inode_of(pair[0]));
+}
+
+/** posixStream(out: Int32Array): a unix stream socket without a peer; its inode, or -errno. */
+static napi_value fd_stream(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *out = posix_bytes(&c, 0, 0, sizeof(int));
+  if (!out) return posix_number(env, -EINVAL);
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return posix_number(env, -errno);
+  memcpy(out, &fd, sizeof fd);
+  return posix_number(env, inode_of(fd));
+}
+
+/** Where posixJoin connects to: a listener with a name that the kernel chose; -errno. */
+static int join_listener(struct sockaddr_un *name, socklen_t *size) {
+  static _Thread_local int listener = -1;
+  if (listener < 0) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    struct sockaddr_un any = {.sun_family = AF_UNIX};
+    if (fd < 0) return -errno;
+    if (bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) || listen(fd, SOMAXCONN)) {
+      int error = errno;
+      close(fd);
+      return -error;
+    }
+    listener = fd;
+  }
+  return getsockname(listener, (struct sockaddr *)name, size) ? -errno : listener;
+}
+
+/**
+ * posixJoin(end of posixStream): give it a peer, as if both had come from one socketpair; the peer, non-blocking, or -errno.
+ * The file stays the same, and with it every duplicate and epoll registration of the program.
+ */
+static napi_value fd_join(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct sockaddr_un name;
+  socklen_t size = sizeof name;
+  int end = posix_int(&c, 0), listener = join_listener(&name, &size);
+  if (listener < 0) return posix_number(env, listener);
+  if (connect(end, (struct sockaddr *)&name, size)) return posix_number(env, -errno);
+  for (;;) {
+    int own = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    struct ucred who;
+    socklen_t n = sizeof who;
+    if (own < 0) return posix_number(env, -errno);
+    if (getsockopt(own, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 && who.pid == getpid()) return posix_number(env, own);
+    close(own); // another process has found the name
+  }
 }
 
 /** Build an iovec from `count` pairs (u32 address, u32 length) at offset `at` of linear memory; 0 or -errno. */
@@ -317,7 +367,7 @@ static napi_value fd_epoll_ready(napi_env env, napi_callback_info info) {
 }
 
 const struct posix_function POSIX_FD[] = {
-    {"posixPair", fd_pair}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
+    {"posixPair", fd_pair}, {"posixStream", fd_stream}, {"posixJoin", fd_join}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
     {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
     {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
     {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFds", fd_receive_fds},
