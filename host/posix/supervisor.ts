@@ -158,7 +158,7 @@ export class Supervisor {
   /** The core is a fresh one: the sockets of before are reset, programs go on and may open others. Its devices are there. */
   restarted(): void {
     for (const s of [...this.byHandle.values()]) s.reset();
-    for (const list of [this.byHandle, this.byInode, this.held, this.unfinished, this.orphans]) list.clear();
+    for (const list of [this.byHandle, this.byInode, this.waiters, this.unfinished, this.orphans]) list.clear();
     this.control = -1;
     if (this.current && !this.current.answered) this.current.answer(-ECONNRESET);
     this.current = undefined;
