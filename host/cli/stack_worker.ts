@@ -1,5 +1,6 @@
 // Entry of a stack's worker thread: the parts that make a stack of the command line, put together.
 import { applyConfig } from '../control/apply.js';
+import { attachChannels } from '../threads/channels.js';
 import { serveStack } from '../threads/stack_worker.js';
 import { localMac } from '../vif.js';
 import { openNativeVif } from '../../io-backends/native/vif.js';
@@ -12,6 +13,7 @@ await serveStack({
   configure: applyConfig,
   extensions: {
     programs: () => Promise.resolve({ attach: attachPrograms }),
+    channels: () => Promise.resolve({ attach: attachChannels }),
     counters: () => Promise.resolve({ attach: attachCounters }),
     dhcp: () => Promise.resolve({ attach: attachDhcp }),
   },

@@ -158,13 +158,14 @@ export class Datagrams extends EventEmitter {
   /** Hand one over; false when there is no room. */
   private put({ data, address, port, done }: Outgoing): boolean {
     try {
-      if (!this.endpoint.send(data, address, port)) return false;
+      return this.endpoint.send(data, address, port, undefined, (error) => {
+        if (error) this.failed(error, done);
+        else if (done) process.nextTick(done, null, data.length);
+      });
     } catch (error) {
       this.failed(error as Error, done);
       return true;
     }
-    if (done) process.nextTick(done, null, data.length);
-    return true;
   }
   private failed(error: Error, done: Sent | undefined): void {
     if (done) process.nextTick(done, error, 0);

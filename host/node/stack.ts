@@ -1,18 +1,18 @@
 // A stack for programs, with the shapes of Node's net, dgram and dns: `import { Stack } from 'nuse'`.
-import { readFileSync } from 'node:fs';
 import type { LookupFunction } from 'node:net';
-import { fileURLToPath } from 'node:url';
 import type { StackConfig } from '../config/config.js';
 import { loadConfig, loadConfigFile } from '../config/load.js';
 import { parseConfig } from '../config/parse.js';
 import type { SocketProvider } from '../sockets/endpoints.js';
-import { LocalStack } from '../sockets/local_stack.js';
+import type { ChannelOptions } from '../sockets/ring/layout.js';
 import type { Vif } from '../vif.js';
 import { Datagrams, type DatagramOptions, type RemoteInfo } from './dgram.js';
+import { startEngine, type Engine } from './engine.js';
 import type { Network } from './network.js';
 import { Resolver } from './resolver.js';
 import { Server, type ServerOptions } from './server.js';
 import { Socket, type ConnectionOptions, type SocketOptions } from './socket.js';
+import type { StackChannel } from './sync.js';
 
 /** build/core.wasm, from where tsc puts this file. */
 const CORE_WASM = new URL('../../../core.wasm', import.meta.url);
@@ -31,15 +31,11 @@ export interface StackOptions {
    * Without, it runs in a worker of its own with the vifs of the configuration (TAP, RAW, PIPE).
    */
   vifs?: Readonly<Record<string, Vif>>;
+  /** How many sockets this thread may have to a stack in its worker, and how much of each is on its way. */
+  channel?: ChannelOptions;
   /** Another build of the core. */
   wasm?: string | URL;
   log?: (level: number, text: string) => void;
-}
-
-/** A stack under a Stack: in this thread or another. */
-interface Engine {
-  readonly provider: SocketProvider;
-  close(): Promise<void>;
 }
 
 export class Stack {
@@ -51,7 +47,8 @@ export class Stack {
   private holders = 0;
   private keepAlive?: NodeJS.Timeout;
 
-  private constructor(private readonly engine: Engine, readonly config: StackConfig, ended: Promise<Error | undefined>) {
+  private constructor(private readonly engine: Engine, readonly config: StackConfig) {
+    const { ended } = engine;
     this.ended = ended;
     this.lookup = new Resolver(engine.provider, config.dns).lookup;
     this.network = { provider: engine.provider, lookup: this.lookup, hold: (by) => this.hold(by) };
@@ -62,21 +59,8 @@ export class Stack {
   static async create(options: StackOptions = {}): Promise<Stack> {
     const config = options.config
       ?? (options.text !== undefined ? parseConfig(options.text, 'text') : options.file !== undefined ? loadConfigFile(options.file) : loadConfig(undefined, process.env));
-    const wasm = options.wasm ?? CORE_WASM;
-    let end!: (why: Error | undefined) => void;
-    const ended = new Promise<Error | undefined>((resolve) => { end = resolve; });
-    if (!options.vifs) throw new TypeError('no vifs');
-    const local = await LocalStack.create({
-      module: new WebAssembly.Module(readFileSync(wasm instanceof URL ? fileURLToPath(wasm) : wasm)), config, vifs: options.vifs, log: options.log, onend: end,
-    });
-    const engine: Engine = {
-      provider: local.sockets,
-      close: async () => {
-        local.close();
-        end(undefined);
-      },
-    };
-    return new Stack(engine, config, ended);
+    const { vifs, channel, log, wasm = CORE_WASM } = options;
+    return new Stack(await startEngine({ config, wasm, vifs, channel, log }), config);
   }
 
   /** A connection: connect(options, listener?) or connect(port, host?, listener?); as net.connect. */
@@ -99,6 +83,9 @@ export class Stack {
 
   /** Sockets below Node's shapes, for what those cannot do (raw sockets, ancillary data, any option). */
   get sockets(): SocketProvider { return this.engine.provider; }
+
+  /** A channel for blocking sockets in a worker thread: see openChannel. `close` resets what that thread has left open. */
+  channel(options?: ChannelOptions): Promise<{ channel: StackChannel; close(): Promise<void> }> { return this.engine.channel(options); }
 
   /** End it: connections are reset, and all sockets fail with ECONNRESET. */
   async close(): Promise<void> { await this.engine.close(); }

@@ -36,7 +36,19 @@ export class CoreDatagram extends CoreSocket implements DatagramSocket {
     if (!this.closed && mask & Poll.OUT) this.onwritable?.();
   }
 
-  send(data: Uint8Array, address?: string, port = 0, control?: Uint8Array): boolean {
+  send(data: Uint8Array, address?: string, port = 0, control?: Uint8Array, done?: (error?: SocketError) => void): boolean {
+    if (!done) return this.sendNow(data, address, port, control);
+    try {
+      if (!this.sendNow(data, address, port, control)) return false;
+    } catch (error) {
+      if (!(error instanceof SocketError)) throw error;
+      done(error);
+      return true;
+    }
+    done();
+    return true;
+  }
+  private sendNow(data: Uint8Array, address: string | undefined, port: number, control: Uint8Array | undefined): boolean {
     const to = address === undefined ? undefined : this.parse(address, port);
     const x = this.enter('send'), { mem, driver } = this.sockets, peer = address === undefined ? undefined : { address, port };
     if (data.length > DATA_SIZE) throw new SocketError(Errno.EMSGSIZE, 'send', peer);

@@ -77,8 +77,11 @@ export interface DatagramSocket extends AnySocket {
   bind(address: string, port: number): void;
   /** Set the peer; without address, none. */
   connect(address?: string, port?: number): void;
-  /** Send one datagram, to the connected peer when no address is given; false when there is no room now. Throws other errors. */
-  send(data: Uint8Array, address?: string, port?: number, control?: Uint8Array): boolean;
+  /**
+   * Send one datagram, to the connected peer when no address is given; false when there is no room now. `done` is told the outcome,
+   * now or later. Without it, errors are thrown, here or (when the stack is in another thread) by receive().
+   */
+  send(data: Uint8Array, address?: string, port?: number, control?: Uint8Array, done?: (error?: SocketError) => void): boolean;
   /** The next datagram, or undefined. Throws a pending error (ECONNREFUSED on a connected socket). */
   receive(): Datagram | undefined;
 }

@@ -41,6 +41,7 @@ const TIMER_MAX = 0x7fffffff;
 export class LocalStack implements SocketDriver {
   readonly stack: Stack;
   readonly sockets: CoreSockets;
+  private readonly endings: (() => void)[] = [];
   private scheduled = false;
   private running = false;
   private ended = false;
@@ -102,7 +103,10 @@ export class LocalStack implements SocketDriver {
     this.task.close();
     for (const port of this.stack.ports) port.vif.close();
     this.sockets.end();
+    for (const fn of this.endings) fn();
   }
+  /** Call fn when the stack has ended, for whatever reason. */
+  whenEnded(fn: () => void): void { this.endings.push(fn); }
 
   private schedule(): void {
     if (this.scheduled || this.running || this.ended) return;

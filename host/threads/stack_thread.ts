@@ -83,6 +83,9 @@ export class StackThread extends EventEmitter {
     return t;
   }
 
+  /** Let the process end although the stack runs. */
+  unref(): void { this.worker.unref(); }
+
   /** Ask the worker; rejects with its error, or StackEnded. */
   request(kind: string, body?: unknown): Promise<unknown> {
     if (this.gone) return Promise.reject(new StackEnded('the stack has ended'));
@@ -98,6 +101,7 @@ export class StackThread extends EventEmitter {
   async close(): Promise<void> {
     if (this.gone) return;
     this.stopping = true;
+    this.worker.ref();
     const limit = setTimeout(() => { void this.worker.terminate(); }, STOP_LIMIT);
     this.request('stop').catch((e: unknown) => { if (!(e instanceof StackEnded)) this.reason ??= e as Error; });
     await this.ended;
