@@ -3,8 +3,8 @@
 // corpus of the repository; what it finds goes to build/fuzz/corpus, failing test cases to build/fuzz/crash-*.
 // `--planted` before the options: a core with a bug planted in it (test/fuzz/planted.mjs); `--build`: build only.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { plantLengthBug } from '../test/fuzz/planted.mjs';
 import { root, run } from './setup.mjs';
@@ -43,7 +43,7 @@ async function build(planted) {
   new Target(`fuzz/${planted ? 'planted' : 'native'}/core.wasm`).images.forEach((image, i) => writeFileSync(join(dir, `image-${i}.bin`), image));
   const flags = ['-DWASM_RT_SKIP_SIGNAL_RECOVERY=1', '-DWASM_RT_TRAP_HANDLER=wasm_trapped'];
   const objects = [
-    native(wasm, 'core', dir, [...flags, '-fsanitize=fuzzer-no-link']),
+    native(wasm, 'core', dir, [...flags, '-fsanitize=fuzzer-no-link', `-fsanitize-coverage-ignorelist=${join(root, 'test/fuzz/native/ignorelist.txt')}`]),
     native(join(OUT, 'driver.wasm'), 'driver', dir, flags),
   ];
   const binary = join(dir, 'fuzz');
@@ -57,9 +57,11 @@ const planted = args[0] === '--planted', only = args.includes('--build');
 const { dir, binary } = await build(planted);
 if (!only) {
   const options = args.filter((a) => !a.startsWith('--'));
-  const corpora = planted ? [join(dir, 'corpus')] : [join(OUT, 'corpus')];
-  mkdirSync(corpora[0], { recursive: true });
-  const r = spawnSync(binary, ['-max_len=4096', '-timeout=10', '-rss_limit_mb=2048', `-artifact_prefix=${dir}/`, ...options, ...corpora, join(root, 'test/fuzz/corpus')], {
+  const kept = join(planted ? dir : OUT, 'corpus'), seeds = planted ? join(dir, 'seeds') : join(root, 'test/fuzz/corpus');
+  mkdirSync(kept, { recursive: true });
+  // What is planted lies in UDP, and so do the test cases to start from: nothing of what the fuzzer found before.
+  if (planted) cpSync(join(root, 'test/fuzz/corpus'), seeds, { recursive: true, filter: (f) => !f.endsWith('.bin') || basename(f).startsWith('seed-udp-') });
+  const r = spawnSync(binary, ['-max_len=4096', '-timeout=10', '-rss_limit_mb=2048', `-artifact_prefix=${dir}/`, ...options, kept, seeds], {
     cwd: root, stdio: 'inherit', env: { ...process.env, NUSE_FUZZ_IMAGES: dir },
   });
   process.exitCode = r.status ?? 1;

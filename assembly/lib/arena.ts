@@ -46,6 +46,11 @@ function redZone(): void {
 
 /** Is [from, to) as the sanitizer build left it? */
 export function poisoned(from: usize, to: usize): bool {
+  while (from + 32 <= to) {
+    const a = (load<u64>(from) ^ POISON_WORD) | (load<u64>(from, 8) ^ POISON_WORD), b = (load<u64>(from, 16) ^ POISON_WORD) | (load<u64>(from, 24) ^ POISON_WORD);
+    if (a | b) return false;
+    from += 32;
+  }
   while (from + 8 <= to) {
     if (load<u64>(from) != POISON_WORD) return false;
     from += 8;

@@ -16,9 +16,12 @@ export function portHash(laddr: usize, raddr: usize, rport: u32): u32 {
   return hashBytes(KEY, 36);
 }
 
+/** First port of net.ipv4.ip_local_port_range; whatever was set, 1 to 65535. */
+function portFirst(): u32 { return min<u32>(max<u32>(sysctl(Sysctl.IP_LOCAL_PORT_MIN), 1), 65535); }
+
 /** Ports in net.ipv4.ip_local_port_range. */
 export function portCount(): u32 {
-  const lo = sysctl(Sysctl.IP_LOCAL_PORT_MIN), hi = sysctl(Sysctl.IP_LOCAL_PORT_MAX);
+  const lo = portFirst(), hi = min<u32>(sysctl(Sysctl.IP_LOCAL_PORT_MAX), 65535);
   return hi >= lo ? hi - lo + 1 : 1;
 }
 
@@ -26,5 +29,5 @@ export function portCount(): u32 {
 export function portEphemeral(h: u32, attempt: u32): u32 {
   const c = COUNTERS + ((h & 255) << 2);
   if (attempt == 0) store<u32>(c, load<u32>(c) + 1 + (randU32() & 7));
-  return sysctl(Sysctl.IP_LOCAL_PORT_MIN) + ((h >> 8) + load<u32>(c) + attempt) % portCount();
+  return portFirst() + ((h >> 8) + load<u32>(c) + attempt) % portCount();
 }

@@ -1,6 +1,6 @@
 // A run of the mutator: test cases from the corpus and a seed until a number of frames and calls has gone in; a failure is cut
 // down, saved with a capture, and told with the command that repeats it.
-import { mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { random } from '../harness/random.js';
@@ -11,6 +11,7 @@ import { FuzzFailure } from './target.js';
 
 const ROOT = new URL('../../../../', import.meta.url);
 const FAILURES = fileURLToPath(new URL('build/fuzz/failures/', ROOT));
+const RUNNING = `${FAILURES}running-${process.pid}.bin`;
 /** Records of a test case: long enough to get anywhere, short enough that setting the stack back is not most of the work. */
 const RECORDS = 400;
 
@@ -33,9 +34,11 @@ export interface Campaign {
 export function campaign(target: Target, corpus: Corpus, seed: number, amount: number): Campaign {
   const r = random(seed);
   const total: Campaign = { cases: 0, frames: 0, calls: 0, hash: 0n };
+  mkdirSync(FAILURES, { recursive: true });
   while (total.frames + total.calls < amount) {
     const testCase = total.cases < corpus.cases.length ? corpus.cases[total.cases] : compose(r, corpus, 1 + r(RECORDS)).subarray(0, target.inputMax);
     total.cases++;
+    writeFileSync(RUNNING, testCase); // a core that hangs leaves it behind
     try {
       const o = target.run(testCase);
       total.frames += o.framesIn + o.framesOut;
@@ -46,6 +49,7 @@ export function campaign(target: Target, corpus: Corpus, seed: number, amount: n
       throw new Error(`test case ${total.cases} of seed ${seed}: ${e.message}\n${save(target, testCase, e)}`, { cause: e });
     }
   }
+  rmSync(RUNNING);
   return total;
 }
 
@@ -68,7 +72,6 @@ function save(target: Target, testCase: Uint8Array, failure: FuzzFailure): strin
     const e = failureOf(target, c);
     return e !== null && kind(e) === kind(failure);
   });
-  mkdirSync(FAILURES, { recursive: true });
   const path = `${FAILURES}${createHash('sha256').update(short).digest('hex').slice(0, 12)}`;
   writeFileSync(`${path}.bin`, short);
   writeFileSync(`${path}.pcapng`, capture(target, short, failure.message));

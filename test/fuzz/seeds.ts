@@ -128,6 +128,8 @@ function datagrams(): [string, Case][] {
   }
   out.push(['udp-broadcast', new Case(0).socket(INET, DGRAM).bind(0, ANY, 67).send(0, 20, [BROADCAST, 68]).int(0, SOCKET_LEVEL, 6, 1).send(0, 20, [BROADCAST, 68]).add(Op.DATAGRAM, [28, 8, ...le16(68), ...le16(67), ...le16(30)]).receive(0)
     .socket(INET, DGRAM).int(0, SOCKET_LEVEL, 2, 1).int(1, SOCKET_LEVEL, 2, 1).int(1, SOCKET_LEVEL, 15, 1).bind(1, ANY, 67).add(Op.DATAGRAM, [28, 8, ...le16(68), ...le16(67), ...le16(30)]).receive(1).add(Op.IOCTL, [1, ...le16(0x8906)])]);
+  // RFC 768: no checksum is a checksum of 0 (IPv4 only); padding behind the datagram.
+  out.push(['udp-no-checksum', new Case(0).socket(INET, DGRAM).bind(0, ANY, 5000).raw(frame4({ proto: 17 }, udp(PEER, 7, US, 5000, fill(20), { csum: 0 })), 4).receive(0).raw(frame4({ proto: 17 }, cat(udp(PEER, 7, US, 5000, fill(9), { csum: 0 }), fill(9))), 4).receive(0)]);
   out.push(['udp-cork', new Case(0).socket(INET, DGRAM).connect(0, PEER_ADDRESS, 9).send(0, 100, undefined, 1).send(0, 100, undefined, 1).send(0, 50).int(0, UDP, 1, 1).send(0, 1000).send(0, 1000).int(0, UDP, 1, 0).int(0, UDP, 103, 8).send(0, 3000)]);
   out.push(['udp-gso', new Case(1).socket(INET, DGRAM).bind(0, ANY, 5000).add(Op.RAW, [29 | 32, 1, 5, ...le16(100), ...le16(34), ...le16(6), ...ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 17 }, udp(PEER, 7, US, 5000, fill(450), { csum: 0x1234 })))])
     .raw(FRAMES[0][1]).receive(0).int(0, UDP, 104, 1).add(Op.RAW, [28 | 32, 1, 5, ...le16(100), ...le16(34), ...le16(6), ...ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 17 }, udp(PEER, 7, US, 5000, fill(450))))]).receive(0)]);

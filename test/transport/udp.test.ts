@@ -267,4 +267,16 @@ test('a socket that sends to itself and closes without reading leaves nothing', 
   }
 });
 
+test('automatic ports are 1 to 65535 whatever the range was set to', async () => {
+  for (const [min, max] of [[0, 0], [65536, 65536], [70000, 0xffffffff], [0, 0xffffffff]]) {
+    const h = await TestHost.create();
+    h.core.x.ctl_sysctl_set(A.Sysctl.IP_LOCAL_PORT_MIN, min);
+    h.core.x.ctl_sysctl_set(A.Sysctl.IP_LOCAL_PORT_MAX, max);
+    const s = h.socket(AF_INET, SOCK_DGRAM);
+    assert.is(h.send(s, [1], { address: PEER, port: 9 }), 1);
+    const name = h.sockname(s);
+    assert.ok(typeof name !== 'number' && name.port > 0, `${min} to ${max}`);
+  }
+});
+
 test.run();
