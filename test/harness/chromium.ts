@@ -5,8 +5,9 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { basename, extname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { chromium, type Browser, type Page } from 'playwright-core';
+import { CORE_WASM } from '../../host/cli/install.js';
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
 const PROGRAM = '/usr/bin/chromium';
@@ -25,10 +26,10 @@ const TYPES: Record<string, string> = {
 /** URL path -> content: bytes, text, or the file to read. */
 export type Files = Record<string, Uint8Array | string | URL>;
 
-/** What a page finds without asking for it: the browser entry as it is published, and the core. */
+/** What a page finds without asking for it: the browser entry as it is published, and the core (NUSE_CORE's, as everywhere). */
 const PUBLISHED: Files = {
   '/nuse/browser.js': new URL(`file://${join(ROOT, 'build/browser/nuse.js')}`),
-  '/nuse/core.wasm': new URL(`file://${join(ROOT, 'build/core.wasm')}`),
+  '/nuse/core.wasm': pathToFileURL(CORE_WASM),
 };
 
 export interface RunOptions {
