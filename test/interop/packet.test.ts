@@ -75,7 +75,7 @@ test('the namespace\'s own kernel answers nothing and sends nothing to the wire'
   const list = (filter: string): string[] => lab.sh(w.peer, `tshark -r ${pcap} -Y '${filter}' -T fields -e frame.number`).trim().split('\n').filter(Boolean);
   assert.is(list(`tcp.flags.reset == 1 && ip.src == ${NUSE4}`).length, 0);
   assert.is(list('icmp.type == 0').length, 2);
-  assert.is(list('icmpv6.type == 133').length, 0, 'router solicitations');
+  assert.is(list('icmpv6.type == 133 && eth.src == 00:01:01:01:01:01').length, 0, 'router solicitations');
 });
 
 test('tracepath begins with a packet that no path takes, and is told the MTU', async () => {

@@ -1,3 +1,4 @@
+// limit: 400 s
 // Every gate of `npm run check` must be able to fail: each is given a sound tree, then one with its fault planted.
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
