@@ -10,6 +10,7 @@ export type Job =
   | { kind: 'server'; port: number; connections: number }
   | { kind: 'udp'; host: string; port: number }
   | { kind: 'wait'; host: string; port: number }
+  | { kind: 'slots'; rounds: number }
   | { kind: 'hostile'; rounds: number };
 
 const { channel, job } = workerData as { channel: StackChannel; job: Job };
@@ -112,6 +113,20 @@ function wait(host: string, port: number): unknown {
   return { waited: code(() => s.read()) };
 }
 
+/** One socket after the other, of each kind, in a channel with room for one. */
+function slots(rounds: number): unknown {
+  const net = openChannel(channel);
+  for (let i = 0; i < rounds; i++) {
+    net.udp(4).close();
+    code(() => net.connect({ host: '127.0.0.1', port: 9, timeout: 5000 }));
+    net.listen().close();
+  }
+  const held = net.udp(4), full = code(() => net.udp(4));
+  held.close();
+  return { rounds, full };
+}
+
 const answer = job.kind === 'client' ? client(job.host, job.port) : job.kind === 'server' ? server(job.port, job.connections)
-  : job.kind === 'udp' ? udp(job.host, job.port) : job.kind === 'wait' ? wait(job.host, job.port) : hostile(job.rounds);
+  : job.kind === 'udp' ? udp(job.host, job.port) : job.kind === 'wait' ? wait(job.host, job.port)
+    : job.kind === 'slots' ? slots(job.rounds) : hostile(job.rounds);
 parentPort!.postMessage(answer);

@@ -14,8 +14,8 @@ import { RingDatagrams, RingListener, RingStream, type RingSocket } from './clie
 
 /** How long a call may stay unanswered, ms: a stack is far quicker, unless it is gone. */
 const CALL_LIMIT_MS = 10_000;
-/** How long closes under way are waited for when there is no free slot, ms. */
-const CLOSE_WAIT_MS = 5;
+/** How long closes that wait for bytes to be taken (a stream's) are waited for when there is no free slot, ms. */
+const FLUSH_WAIT_MS = 5;
 /** Looks at an answer before sleeping: waking a thread costs more than a short call. */
 const SPINS = 2000;
 
@@ -23,8 +23,8 @@ export class RingClient implements SocketProvider {
   readonly channel: Channel;
   private readonly sockets: (RingSocket | undefined)[] = [];
   private readonly free: number[] = [];
-  /** Slots whose close is not finished. */
-  private readonly closing = new Set<number>();
+  /** Slots whose close is not finished; true: the stack answers it as soon as it looks, whatever the network does. */
+  private readonly closing = new Map<number, boolean>();
   private ended = false;
 
   /** `wakeStack`: make the stack serve the channel when it sleeps (a write to its eventfd, or a message). */
@@ -102,9 +102,14 @@ export class RingClient implements SocketProvider {
   /** A free slot. */
   allocate(): number {
     if (this.ended || this.gone) throw stackGone('socket');
-    const until = performance.now() + CLOSE_WAIT_MS;
-    do for (const closed of this.closing) if (!this.pending(closed)) this.release(closed);
-    while (!this.free.length && this.closing.size && performance.now() < until);
+    this.releaseClosed();
+    if (!this.free.length) {
+      // To the program a socket is gone once it was closed: a stack that has not come to it yet is waited for, like in any call.
+      const prompt = [...this.closing].find(([, atOnce]) => atOnce);
+      if (prompt) this.await(prompt[0], 'socket');
+      else if (this.closing.size) this.awaitFlush();
+      this.releaseClosed();
+    }
     const slot = this.free.pop();
     if (slot === undefined) throw new SocketError(Errno.EMFILE, 'socket');
     return slot;
@@ -113,10 +118,18 @@ export class RingClient implements SocketProvider {
     this.sockets[s.slot] = s;
     return s;
   }
-  /** The socket is let go: its slot is free once the stack has answered. */
-  remove(slot: number): void {
+  /** The socket is let go: its slot is free once the stack has answered. `atOnce`: it does not wait for bytes to be taken first. */
+  remove(slot: number, atOnce: boolean): void {
     this.sockets[slot] = undefined;
-    this.closing.add(slot);
+    this.closing.set(slot, atOnce);
+  }
+  private releaseClosed(): void {
+    for (const slot of this.closing.keys()) if (!this.pending(slot)) this.release(slot);
+  }
+  /** A moment for streams whose peers may be slow: until one is closed, or FLUSH_WAIT_MS. */
+  private awaitFlush(): void {
+    const until = performance.now() + FLUSH_WAIT_MS, closed = (): boolean => [...this.closing.keys()].some((slot) => !this.pending(slot));
+    while (!closed() && performance.now() < until) continue;
   }
   private release(slot: number): void {
     this.closing.delete(slot);

@@ -46,10 +46,12 @@ export abstract class RingSocket implements AnySocket {
     this.onerror?.(error);
   }
 
+  /** A close need not wait for bytes to be taken by the connection. */
+  protected get flushed(): boolean { return true; }
   protected letGo(op: Op): void {
     if (this.closed) return;
     this.closed = true;
-    this.client.remove(this.slot);
+    this.client.remove(this.slot, op === Op.RESET || this.flushed);
     this.client.post(this.slot, op, []);
   }
   /** End the socket with an error. */
@@ -159,6 +161,7 @@ export class RingStream extends RingSocket implements StreamSocket {
     return total;
   }
 
+  protected override get flushed(): boolean { return !this.open || this.load(TX_TAIL) === this.txHead; }
   private room(): number { return this.client.channel.ringBytes - this.span(this.txHead, this.load(TX_TAIL)); }
   write(bytes: Uint8Array): number {
     if (this.closed) throw new SocketError(Errno.EBADF, 'write');
@@ -228,7 +231,7 @@ export class RingListener extends RingSocket implements ListenSocket {
     const [slot] = this.waiting.splice(i, 1);
     if (this.client.result(slot) < 0) {
       // The listener has failed: that is told by its own slot.
-      this.client.remove(slot);
+      this.client.remove(slot, true);
       return undefined;
     }
     // What it has received by now is told with the next look at the channel.
@@ -245,7 +248,7 @@ export class RingListener extends RingSocket implements ListenSocket {
     this.waiting = [];
     super.close();
     for (const slot of waiting) {
-      this.client.remove(slot);
+      this.client.remove(slot, true);
       this.client.post(slot, Op.RESET, []);
     }
   }
