@@ -190,10 +190,21 @@ export function skbDrop(s: Skb, reason: Drop): void {
   skbFree(s);
 }
 
-/** A copy with its own linear buffer holding all bytes (gather list flattened) and the same metadata; null without memory. */
+// Bytes from the link or network header, whichever comes first, to data.
+function pulled(s: Skb): u32 {
+  const front = s.mac && s.mac < s.data ? s.mac : s.net && s.net < s.data ? s.net : s.data;
+  return <u32>(s.data - front);
+}
+
+/**
+ * A copy with its own linear buffer holding all bytes (gather list flattened), the headers before data that were pulled, however
+ * long (extension headers), and the same metadata; null without memory.
+ */
 export function skbCopy(s: Skb): Skb | null {
-  const c = skbAlloc(s.total);
+  const back = pulled(s), more = back > HEADROOM ? back : 0;
+  const c = skbAlloc(more + s.total);
   if (!c) return null;
+  c.data += more;
   c.len = s.total;
   skbRead(s, 0, c.data, s.total);
   const d = c.data - s.data;
@@ -201,14 +212,7 @@ export function skbCopy(s: Skb): Skb | null {
   if (s.net) c.net = s.net + d;
   if (s.trans) c.trans = s.trans + d;
   if (s.csumStart) c.csumStart = s.csumStart + d;
-  const back = s.mac && s.mac < s.data ? s.mac : s.net && s.net < s.data ? s.net : s.data;
-  if (<u32>(s.data - back) <= c.headroom) memory.copy(c.data - (s.data - back), back, s.data - back);
-  else {
-    // More pulled headers than headroom (extension headers): keep what fits, forget pointers that no longer hold.
-    if (s.mac < s.data - c.headroom) c.mac = 0;
-    if (s.net < s.data - c.headroom) c.net = 0;
-    memory.copy(c.buf, s.data - c.headroom, c.headroom);
-  }
+  memory.copy(c.data - back, s.data - back, back);
   c.dev = s.dev;
   c.protocol = s.protocol;
   c.pktType = s.pktType;
@@ -228,7 +232,8 @@ export function skbCopy(s: Skb): Skb | null {
  * is freed); else the skb itself. Receive buffers are large, and a queue of tiny packets must not hold them all.
  */
 export function skbShrink(s: Skb): Skb {
-  if (<u32>(s.end - s.buf) == BUF_SMALL || s.total > BUF_SMALL - HEADROOM || s.charge) return s;
+  const back = pulled(s);
+  if (<u32>(s.end - s.buf) == BUF_SMALL || s.total + (back > HEADROOM ? back : 0) > BUF_SMALL - HEADROOM || s.charge) return s;
   const c = skbCopy(s);
   if (!c) return s;
   c.cb0 = s.cb0; c.cb1 = s.cb1; c.cb2 = s.cb2; c.cb3 = s.cb3; c.cb4 = s.cb4; c.cb5 = s.cb5;

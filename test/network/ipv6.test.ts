@@ -184,6 +184,49 @@ test('fragments: reassembled, answered in fragments of the path MTU', async () =
   assert.is(hex(bytes), hex(icmp6(US6, PEER6, 129, 0, cat(be32(7), payload(3000)))));
 });
 
+/** Destination options of 256 bytes that say nothing: more than the headroom of a packet buffer. */
+const padding = (next: number): Bytes => cat([next, 31, 1, 252], payload(252));
+
+test('long extension headers before a datagram do not hide who sent it, from sockets that queue it or share it', async () => {
+  const h = await TestHost.create();
+  const ours = h.socket(AF_INET6, SOCK_DGRAM);
+  assert.is(h.bind(ours, US6, 9), 0);
+  const groups = [1, 2].map(() => h.socket(AF_INET6, SOCK_DGRAM));
+  for (const s of groups) {
+    h.setInt(s, 1, 2, 1);
+    assert.is(h.bind(s, '::', 10), 0);
+    assert.is(h.set(s, 41, 20, cat(addr('ff02::77'), [h.ifindex, 0, 0, 0])), 0);
+  }
+  h.in6({ next: 60 }, cat(padding(17), udp(PEER6, 7, US6, 9, payload(20))));
+  h.in6({ next: 60, dst: 'ff02::77' }, cat(padding(60), padding(17), udp(PEER6, 7, 'ff02::77', 10, payload(20))));
+  for (const s of [ours, ...groups]) {
+    const r = h.recv(s);
+    if (typeof r === 'number') throw new Error(String(r));
+    assert.is(hex(r.data), hex(payload(20)));
+    assert.equal([r.from?.port, hex(r.from?.address ?? [])], [7, hex(addr(PEER6))]);
+  }
+});
+
+test('fragments behind long extension headers are reassembled; the first one is quoted when the others do not come', async () => {
+  const h = await TestHost.create();
+  const whole = icmp6(PEER6, US6, 128, 0, cat(be32(7), payload(92)));
+  const frag = (id: number, at: number, to: number, more: boolean): Bytes => cat(padding(44), [58, 0], be16(at | (more ? 1 : 0)), be32(id), whole.subarray(at, to));
+  h.in6({ next: 60 }, frag(1, 0, 48, true));
+  h.in6({ next: 60 }, frag(1, 48, whole.length, false));
+  const [reply] = h.sent(V6);
+  assert.ok(reply, 'answered');
+  assert.equal([readIpv6(reply.bytes).dst, hex(sane(reply.bytes).payload)], [readIpv6(ipv6Frame()).dst, hex(icmp6(US6, PEER6, 129, 0, cat(be32(7), payload(92))))]);
+  h.in6({ next: 60 }, frag(2, 0, 48, true));
+  h.core.advance(61e9);
+  const [late] = h.sent(V6);
+  assert.ok(late, 'told');
+  const e = sane(late.bytes);
+  assert.equal([e.payload[0], e.payload[1]], [3, 1], 'time exceeded in reassembly');
+  assert.is(hex(e.payload.subarray(8)), hex(ipv6({ src: PEER6, dst: US6, next: 60 }, frag(2, 0, 48, true))));
+});
+/** A frame to the peer, to read how its address is written. */
+const ipv6Frame = (): Bytes => ethernet(PEER_MAC, OUR_MAC, V6, ipv6({ src: US6, dst: PEER6, next: 59 }, payload(0)));
+
 test('packet too big lowers the path MTU down to 1280, not further', async () => {
   const h = await TestHost.create();
   const s = h.socket(AF_INET6, SOCK_DGRAM);
