@@ -203,7 +203,7 @@ test('long extension headers before a datagram do not hide who sent it, from soc
     const r = h.recv(s);
     if (typeof r === 'number') throw new Error(String(r));
     assert.is(hex(r.data), hex(payload(20)));
-    assert.equal([r.from?.port, hex(r.from?.address ?? [])], [7, hex(addr(PEER6))]);
+    assert.equal([r.from?.port, hex(r.from!.address)], [7, hex(addr(PEER6))]);
   }
 });
 

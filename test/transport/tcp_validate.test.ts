@@ -59,6 +59,36 @@ test('data below RCV.NXT is acknowledged and reported by DSACK', async () => {
   assert.is(p.readLen(), 100);
 });
 
+test('nothing follows a FIN: text that reaches beyond it is not read, the connection is reset (RFC 9293 3.10.7.4 seventh)', async () => {
+  for (const closed of [false, true]) { // CLOSE_WAIT, LAST_ACK
+    const p = await open();
+    p.tx('F.', 1, 1);
+    p.all();
+    if (closed) p.h.core.x.sys_shutdown(p.socket, 1);
+    p.all();
+    p.tx('P.', 1, 1, 1); // the octet that the FIN occupies: an old duplicate, nothing more
+    p.all();
+    assert.is(p.state, closed ? 9 : 8);
+    p.tx('P.', 1, 1, 10);
+    assert.is(p.readLen(), 0, 'no byte after the end');
+    assert.match(p.all().map((s) => s.flags).join(' '), /R/);
+    assert.is(p.state, 7);
+    assert.is(p.h.core.mib('TcpExtTCPAbortOnData'), 1);
+  }
+});
+
+test('data for a socket shut down in both directions resets the connection, as on Linux', async () => {
+  const p = await open();
+  p.h.core.x.sys_shutdown(p.socket, 2);
+  p.all();
+  p.tx('.', 1, 2);
+  assert.is(p.state, 5);
+  p.tx('P.', 1, 2, 10);
+  assert.match(p.all().map((s) => s.flags).join(' '), /R/);
+  assert.is(p.state, 7);
+  assert.is(p.read(), -104);
+});
+
 test('beyond the window: acknowledged, dropped; the part inside is kept', async () => {
   const p = await open({ opts: { mss: 1460 } });
   const win = p.info(232);

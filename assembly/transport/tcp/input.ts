@@ -318,7 +318,7 @@ function becomeEstablished(tp: Tcb): void {
   sockWake(sk, Poll.OUT);
 }
 
-/** Data for an application that has closed: the peer must learn that it is lost (RFC 1122 4.2.2.13). */
+/** Data that nobody can read any more: the peer must learn that it is lost (RFC 1122 4.2.2.13). */
 function dataAfterClose(tp: Tcb): bool {
   return IN.end != IN.seq && seqGt(IN.end - (IN.has(TcpFlag.FIN) ? 1 : 0), tp.rcvNxt);
 }
@@ -356,13 +356,13 @@ function otherStates(tp: Tcb, skb: Skb): bool {
   urgent(tp, skb);
   const st = <u32>sk.state;
   let take = IN.len != 0 || IN.has(TcpFlag.FIN);
-  if (st == TcpState.CLOSE_WAIT || st == TcpState.CLOSING || st == TcpState.LAST_ACK) {
-    // Nothing can follow the peer's FIN; a repeated FIN or data wants an ACK.
-    take = take && seqLt(IN.seq, tp.rcvNxt);
-  } else if ((st == TcpState.FIN_WAIT1 || st == TcpState.FIN_WAIT2) && sk.shutdown & SHUT_RCV && sk.has(SockFlag.ORPHAN) && dataAfterClose(tp)) {
+  // Nothing can follow the peer's FIN; a repeated FIN or data wants an ACK.
+  if (st == TcpState.CLOSE_WAIT || st == TcpState.CLOSING || st == TcpState.LAST_ACK) take = take && seqLt(IN.seq, tp.rcvNxt);
+  // Text beyond the FIN, or for a socket shut down in both directions, resets the connection, as on Linux.
+  if (take && st != TcpState.ESTABLISHED && sk.shutdown & SHUT_RCV && dataAfterClose(tp)) {
     mibInc(Mib.TcpExtTCPAbortOnData);
     dropCount(Drop.TCP_ABORT_ON_DATA);
-    tcpFail(tp, Errno.ECONNRESET);
+    tcpFail(tp, st == TcpState.CLOSE_WAIT ? Errno.EPIPE : Errno.ECONNRESET);
     return true;
   }
   if (take) queue(tp, skb);

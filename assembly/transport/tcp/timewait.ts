@@ -151,7 +151,7 @@ export function timeWaitInput(tw: TimeWait, isn: usize): TwAction {
     return TwAction.DONE;
   }
   const newTs = OPT.hasTs && tw.tsRecentStamp != 0 && <i32>(tw.tsRecent - OPT.tsval) < 0;
-  if (IN.has(TcpFlag.SYN) && !rst && !IN.has(TcpFlag.ACK) && !paws && (seqGt(IN.seq, tw.rcvNxt) || newTs)) {
+  if (IN.has(TcpFlag.SYN) && !rst && !IN.has(TcpFlag.ACK) && !IN.has(TcpFlag.FIN) && !paws && (seqGt(IN.seq, tw.rcvNxt) || newTs)) {
     let n = tw.sndNxt + 65535 + 2;
     if (!n) n = 1;
     store<u32>(isn, n);
