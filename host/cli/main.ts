@@ -9,6 +9,7 @@ import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
+import { simulate, type SimOptions } from './sim.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -48,6 +49,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((file: string, o: ReplayOptions) => {
       noProgram('replay');
       done(replayFile(file, o));
+    });
+  root.command('sim <scenario>').description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
+    .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
+    .option('--json', 'as JSON')
+    .action((file: string, o: SimOptions) => {
+      noProgram('sim');
+      done(simulate(file, o));
     });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {

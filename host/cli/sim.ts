@@ -1,0 +1,67 @@
+// `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
+import { readFileSync } from 'node:fs';
+import { parseScenario } from '../sim/scenario_file.js';
+import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { CliError } from './fail.js';
+import { CORE_WASM } from './install.js';
+
+export interface SimOptions {
+  json?: boolean;
+  seed?: string;
+  set?: string[];
+}
+
+/** The bytes of a file, or why not. */
+function read(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (e) {
+    throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
+  }
+}
+
+/** What options set: fields of the scenario by the way to them. */
+export function overrides(options: SimOptions): Record<string, unknown> {
+  const out: Record<string, unknown> = {};
+  for (const s of options.set ?? []) {
+    const at = s.indexOf('=');
+    if (at < 1) throw new CliError(`\`${s}\` sets nothing`, 'write for example --set links.0.loss=0.01');
+    out[s.slice(0, at)] = scalar(s.slice(at + 1));
+  }
+  if (options.seed !== undefined) out.seed = scalar(options.seed);
+  return out;
+}
+function scalar(text: string): unknown {
+  if (/^-?\d+(\.\d+)?(e-?\d+)?$/.test(text)) return Number(text);
+  return text === 'true' ? true : text === 'false' ? false : text;
+}
+
+export async function simulate(file: string, options: SimOptions): Promise<number> {
+  const scenario = parseScenario(read(file), file, overrides(options));
+  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
+  const start = process.hrtime.bigint();
+  run.finish();
+  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+  return result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+/** A figure with its unit, which its name tells. */
+export function figure(name: string, value: number): string {
+  if (/goodput$/.test(name)) return value >= 1e6 ? `${(value / 1e6).toFixed(3)} Mbit/s` : `${(value / 1e3).toFixed(3)} kbit/s`;
+  if (/delay|queue|rtt/.test(name)) return `${(value * 1e3).toFixed(3)} ms`;
+  if (/time$/.test(name)) return `${value.toFixed(3)} s`;
+  return Number.isInteger(value) ? String(value) : value.toPrecision(6);
+}
+
+function report(file: string, r: RunResult, wall: number): string {
+  const seconds = r.duration / 1e9;
+  const lines = [`${file}: ${Object.keys(r.nodes).length} nodes, ${seconds} s of virtual time in ${wall.toFixed(2)} s, ${r.events} events, seed ${r.seed}`];
+  for (const l of r.log) lines.push(`  ${(l.time / 1e9).toFixed(6)} s  ${l.what}`);
+  for (const [k, v] of Object.entries(r.metrics)) if (v !== 0) lines.push(`  ${k.padEnd(32)} ${figure(k, v)}`);
+  for (const e of r.expectations) {
+    const range = [e.min === undefined ? '' : `at least ${figure(e.metric, e.min)}`, e.max === undefined ? '' : `at most ${figure(e.metric, e.max)}`].filter(Boolean).join(', ');
+    lines.push(`${e.met ? 'ok  ' : 'FAIL'} ${e.metric}: ${e.value === undefined ? 'there is no such figure' : figure(e.metric, e.value)} (${range})`);
+  }
+  return `${lines.join('\n')}\nhash ${r.hash}\n`;
+}

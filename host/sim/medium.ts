@@ -1,0 +1,133 @@
+// Links as a scenario describes them, built of channels; and the changes that can be made to them while the run goes on.
+import { Channel } from './channel.js';
+import { FqCodel } from './fq_codel.js';
+import { Switch, type Link, type LinkPort } from './link.js';
+import { linkName } from './names.js';
+import { Codel, DropTail, Red, type PacketQueue } from './queue.js';
+import { RandomStream } from './random.js';
+import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, reordering, type Rule } from './rules.js';
+import type { DirectionSpec, LinkSpec, QueueSpec, SettingsSpec } from './scenario.js';
+import type { Entity, Simulation } from './simulation.js';
+import type { SimVif } from './vif.js';
+
+/** A node's own queue in front of a switch, packets. */
+const PORT_QUEUE = 1000;
+const TYPICAL_BYTES = 1000;
+
+const RULES: { [K in keyof SettingsSpec]?: (value: NonNullable<SettingsSpec[K]>, random: RandomStream) => Rule } = {
+  loss: bernoulliLoss,
+  bursts: gilbertElliottLoss,
+  lose: listLoss,
+  corrupt: corruption,
+  duplicate: duplication,
+  reorder: (o, random) => reordering(o.probability, o.delay, random),
+  jitter,
+};
+
+/** A channel whose parameters have names. */
+export class Direction {
+  readonly channel: Channel;
+  private readonly removers = new Map<string, () => void>();
+
+  constructor(private readonly sim: Simulation, readonly label: string, origin: Entity, spec: DirectionSpec, deliver: (frame: Uint8Array) => void, queue?: PacketQueue) {
+    const parameters = { rate: spec.rate ?? 0, delay: spec.delay ?? 0 };
+    this.channel = new Channel(sim, origin, parameters, queue ?? this.makeQueue(spec.queue ?? { type: 'droptail', limit: 100 }), new RandomStream(sim.seed, `${label} corruption`), deliver);
+    this.set(spec);
+  }
+
+  /** Change what is named; a rule set to 0 (or an empty list) is removed. */
+  set(s: SettingsSpec): void {
+    const { channel } = this;
+    channel.rate = s.rate ?? channel.rate;
+    channel.delay = s.delay ?? channel.delay;
+    if (s.up !== undefined) channel.up = s.up;
+    for (const name of Object.keys(RULES) as (keyof typeof RULES)[]) {
+      const value = s[name];
+      if (value === undefined) continue;
+      this.removers.get(name)?.();
+      this.removers.delete(name);
+      const make = RULES[name] as (value: unknown, random: RandomStream) => Rule;
+      if (value !== 0) this.removers.set(name, channel.add(make(value, new RandomStream(this.sim.seed, `${this.label} ${name}`))));
+    }
+  }
+
+  private makeQueue(q: QueueSpec): PacketQueue {
+    switch (q.type) {
+      case 'droptail': return new DropTail(q.limit);
+      case 'red': return new Red(q, new RandomStream(this.sim.seed, `${this.label} red`), () => this.channel.duration(TYPICAL_BYTES));
+      case 'codel': return new Codel(q);
+      case 'fq_codel': return new FqCodel(q, this.sim.seed, `${this.label} fq_codel`);
+    }
+  }
+}
+
+/** What a medium connects: nodes by the order of the link's ends. */
+export interface End {
+  name: string;
+  vif: SimVif;
+  entity: Entity;
+}
+
+/** A link of a running simulation. */
+export class Medium implements Link {
+  readonly ports: LinkPort[] = [];
+  /** What carries the link's parameters: from the first node to the second, or from the medium to each node. */
+  readonly forward: Direction[] = [];
+  readonly reverse: Direction[] = [];
+  readonly hub?: Switch;
+  /** What a partition has added. */
+  private readonly cut: (() => void)[] = [];
+
+  constructor(private readonly sim: Simulation, readonly name: string, spec: LinkSpec, private readonly ends: readonly End[]) {
+    if (spec.between) this.pointToPoint(spec);
+    else this.hub = this.segment(spec);
+  }
+  static of(sim: Simulation, spec: LinkSpec, index: number, ends: readonly End[]): Medium { return new Medium(sim, linkName(spec, index), spec, ends); }
+
+  private pointToPoint(spec: LinkSpec): void {
+    const { sim, ends: [a, b] } = this;
+    const there = new Direction(sim, `link ${this.name} forward`, a.entity, spec, (f) => b.vif.deliver(f));
+    const back = new Direction(sim, `link ${this.name} reverse`, b.entity, { ...spec, ...spec.reverse }, (f) => a.vif.deliver(f));
+    a.vif.transmit = (f) => there.channel.send(f);
+    b.vif.transmit = (f) => back.channel.send(f);
+    this.forward.push(there);
+    this.reverse.push(back);
+    this.ports.push({ node: a.name, vif: a.vif, out: there.channel, in: back.channel }, { node: b.name, vif: b.vif, out: back.channel, in: there.channel });
+  }
+
+  /** `reverse` holds for what nodes send, apart from rules and delay. */
+  private segment(spec: LinkSpec): Switch {
+    const { sim } = this, hub = new Switch(sim, this.name, spec.wireless !== undefined);
+    for (const [i, end] of this.ends.entries()) {
+      const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, (f) => end.vif.deliver(f));
+      const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, (f) => hub.forward(i, f), new DropTail(PORT_QUEUE));
+      end.vif.transmit = (f) => up.channel.send(f);
+      this.forward.push(down);
+      this.reverse.push(up);
+      hub.add(this.ports[this.ports.push({ node: end.name, vif: end.vif, out: up.channel, in: down.channel }) - 1]);
+    }
+    for (const [station, ap] of Object.entries(spec.wireless?.associate ?? {})) this.associate(station, ap);
+    return hub;
+  }
+
+  /** Change parameters: both directions of a link, unless `reverse` says otherwise for one. */
+  set(settings: SettingsSpec, reverse: SettingsSpec = this.hub ? {} : settings): void {
+    for (const d of this.forward) d.set(settings);
+    for (const d of this.reverse) d.set(reverse);
+  }
+  /** A station changes its access point; null: none. */
+  associate(station: string, accessPoint: string | null): void {
+    const index = (name: string): number => this.ends.findIndex((e) => e.name === name);
+    if (index(station) < 0 || (accessPoint !== null && index(accessPoint) < 0)) throw new RangeError(`link ${this.name}: no ${station} or no ${accessPoint}`);
+    this.hub!.associate(index(station), accessPoint === null ? undefined : index(accessPoint));
+  }
+  /** A partition, or its end: between ends of different groups nothing passes. */
+  divide(together: ((a: string, b: string) => boolean) | undefined): void {
+    const open = (a: string, b: string): boolean => together?.(a, b) ?? true;
+    if (this.hub) this.hub.open = (a, b) => open(this.ends[a].name, this.ends[b].name);
+    else {
+      for (const remove of this.cut.splice(0)) remove();
+      if (!open(this.ports[0].node, this.ports[1].node)) for (const p of this.ports) this.cut.push(p.out.add((fate) => { fate.lost = true; }));
+    }
+  }
+}

@@ -1,0 +1,41 @@
+// What the shape of a scenario cannot say: that names refer to something, and that times fit.
+import type { Mistake, Scenario } from './scenario.js';
+
+/** The nodes of a scenario, in order: those listed, then those that links name. */
+export function nodeNames(s: Scenario): string[] {
+  const names = new Set(Object.keys(s.nodes));
+  for (const l of s.links) for (const n of endsOf(l)) names.add(n);
+  return [...names];
+}
+export function endsOf(l: Scenario['links'][number]): string[] {
+  return l.between ?? l.switch ?? [...l.wireless!.accessPoints, ...l.wireless!.stations];
+}
+export const linkName = (l: Scenario['links'][number], index: number): string => l.name ?? (l.between ? l.between.join('-') : `link${index}`);
+export const appName = (a: Scenario['apps'][number], index: number): string => a.name ?? (index ? `${a.type}${index + 1}` : a.type);
+
+export function checkNames(s: Scenario, mistakes: Mistake[]): void {
+  const nodes = new Set(nodeNames(s)), links = new Set<string>();
+  const bad = (path: (string | number)[], message: string): void => { mistakes.push({ path, message }); };
+  const known = (name: string, path: (string | number)[]): void => {
+    if (!nodes.has(name)) bad(path, `there is no node \`${name}\`: use one of ${[...nodes].slice(0, 8).join(', ')}`);
+  };
+  s.links.forEach((l, i) => {
+    const name = linkName(l, i), ends = endsOf(l);
+    if (links.has(name)) bad(['links', i], `a second link \`${name}\`: give it a \`name\` of its own`);
+    links.add(name);
+    if (new Set(ends).size < ends.length) bad(['links', i], 'a node is on it twice');
+  });
+  const apps = new Set<string>();
+  s.apps.forEach((a, i) => {
+    const name = appName(a, i);
+    if (apps.has(name)) bad(['apps', i], `a second application \`${name}\`: give it a \`name\` of its own`);
+    apps.add(name);
+    for (const end of ['from', 'to'] as const) known(a[end], ['apps', i, end]);
+    if (a.start >= s.duration) bad(['apps', i, 'start'], 'it starts after the end of the run: let `duration` be longer');
+  });
+  s.schedule.forEach((c, i) => {
+    if (c.at > s.duration) bad(['schedule', i, 'at'], 'it comes after the end of the run: let `duration` be longer');
+    if (c.link !== undefined && !links.has(c.link)) bad(['schedule', i, 'link'], `there is no link \`${c.link}\`: use one of ${[...links].slice(0, 8).join(', ')}`);
+    for (const [g, group] of (c.partition ?? []).entries()) group.forEach((n, k) => known(n, ['schedule', i, 'partition', g, k]));
+  });
+}

@@ -1,0 +1,153 @@
+// A simulated machine: a core with its own memory and its interfaces, driven by the events of a simulation. Whatever its
+// applications are written in, they live on `sockets` and on the virtual clock.
+import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js';
+import type { StackConfig } from '../config/config.js';
+import { applyConfig } from '../control/apply.js';
+import { createCore, type Core } from '../core.js';
+import { Murmur3 } from '../debug/murmur3.js';
+import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
+import { Stack, asCoreTrap, registerDevice } from '../stack.js';
+import { coreSeed } from './random.js';
+import { SpinError, type Entity, type Simulation } from './simulation.js';
+import type { SimVif } from './vif.js';
+
+/** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
+const START = 1e9;
+/** Wall clock at the start of a run: 2026-01-01T00:00:00Z, ns. */
+export const WALL_START = 1_767_225_600_000_000_000n;
+/** Turns in a row at one instant: more, and an application calls without end. */
+const SPIN_TURNS = 100_000;
+
+export interface NodeOptions {
+  /** The core's module. */
+  module: WebAssembly.Module;
+  name: string;
+  config: StackConfig;
+  /** In the order of the configuration's interfaces. */
+  vifs: readonly SimVif[];
+  /** The node's core has trapped: it is dead, the others go on. */
+  ontrap?: (node: SimNode, error: Error) => void;
+}
+
+export class SimNode implements Entity, SocketDriver {
+  readonly id: number;
+  readonly name: string;
+  readonly stack: Stack;
+  readonly sockets: CoreSockets;
+  /** Why it is dead. */
+  trap?: Error;
+  private readonly hash = new Murmur3();
+  private running = false;
+  private scheduled = false;
+  /** When the timer event fires, ns of the run. */
+  private timerAt = Infinity;
+
+  private constructor(readonly sim: Simulation, readonly core: Core, readonly vifs: readonly SimVif[], private readonly options: NodeOptions) {
+    this.name = options.name;
+    this.id = sim.register();
+    this.stack = new Stack(core, { socketEvent: (handle, mask) => { this.sockets.event(handle, mask); }, woken: () => this.wake() });
+    this.sockets = new CoreSockets(core, this);
+  }
+
+  /** Start a machine. Throws what its configuration or the core refuses, with the node's name. */
+  static async create(sim: Simulation, options: NodeOptions): Promise<SimNode> {
+    const { config, vifs, name } = options;
+    const core = await createCore(options.module, { seed: coreSeed(sim.seed, name), now: START + sim.now, memoryBytes: config.memory, maxSockets: config.sockets })
+      .catch((e: Error) => { throw new Error(`node ${name}: ${e.message}`, { cause: e }); });
+    core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
+    const node = new SimNode(sim, core, vifs, options);
+    for (const [slot, vif] of vifs.entries()) {
+      vif.tap = (frame, sent) => node.seen(slot, frame, sent);
+      node.stack.attach(slot, vif);
+      node.stamp();
+      registerDevice(core, slot, vif);
+    }
+    node.stamp();
+    applyConfig(core, config);
+    node.wake();
+    return node;
+  }
+
+  /** Hash of every frame that came or went, with its time. */
+  get digest(): string { return this.hash.hex; }
+  /** Sees each of those frames, too. */
+  capture?: (slot: number, frame: Uint8Array, sent: boolean) => void;
+
+  stamp(): void { this.core.mem.putNs(HDR + HDR_NOW, START + this.sim.now); }
+  requestPoll(): void {
+    this.stack.pollWanted = true;
+    this.wake();
+  }
+  /** Run `fn` for an application in so many ns. */
+  after(ns: number, fn: () => void): void {
+    this.sim.after(this, ns, () => {
+      if (!this.trap) this.guard(fn);
+    });
+  }
+
+  private seen(slot: number, frame: Uint8Array, sent: boolean): void {
+    const { hash, sim: { now } } = this;
+    hash.u32(now >>> 0);
+    hash.u32(Math.floor(now / 4294967296));
+    hash.u32(frame.length << 8 | slot << 1 | (sent ? 1 : 0));
+    hash.add(frame);
+    this.capture?.(slot, frame, sent);
+  }
+
+  /** A turn is wanted at this instant. */
+  private wake(): void {
+    if (this.scheduled || this.running || this.trap) return;
+    this.scheduled = true;
+    this.sim.at(this, this.sim.now, () => {
+      this.scheduled = false;
+      this.guard(() => this.turns());
+    });
+  }
+
+  private turns(): void {
+    const { stack } = this;
+    this.running = true;
+    try {
+      for (let i = 0; ; i++) {
+        if (i > SPIN_TURNS) throw new SpinError(this.name, this.sim.now, `${SPIN_TURNS} turns`);
+        this.stamp();
+        if (stack.due) stack.turn();
+        else if (!stack.eventsPending) break;
+        stack.dispatch();
+      }
+    } finally {
+      this.running = false;
+    }
+    this.arm();
+  }
+
+  /** Wake at the core's deadline. A timer that is early enough already stays. */
+  private arm(): void {
+    const at = this.core.mem.getNs(HDR + HDR_DEADLINE) - START;
+    if (at === Infinity || at >= this.timerAt) return;
+    this.timerAt = at;
+    this.sim.at(this, Math.max(at, this.sim.now), () => {
+      // An earlier timer has taken its place.
+      if (this.timerAt !== at || this.trap) return;
+      this.timerAt = Infinity;
+      this.guard(() => this.turns());
+    });
+  }
+
+  private guard(fn: () => void): void {
+    try {
+      fn();
+    } catch (e) {
+      const error = asCoreTrap(e) as Error & { code?: string };
+      if (error.code !== 'ERR_NUSE_CORE_TRAP') throw error;
+      this.die(error);
+    }
+  }
+
+  private die(error: Error): void {
+    this.trap = error;
+    for (const v of this.vifs) v.close();
+    this.sockets.end();
+    this.options.ontrap?.(this, error);
+  }
+}

@@ -1,0 +1,133 @@
+// Addresses and routes for the nodes of a scenario: a network for each link, shortest paths (in links) from every node to each.
+//
+// Link n gets 10.x.y.0/24, or a larger network when it has more than 250 ends, and fd00:n::/64; its k-th end gets address k.
+import { VIF_MAX } from '../abi/constants.js';
+import { emptyConfig, type RouteConfig, type StackConfig } from '../config/config.js';
+import { endsOf, linkName, nodeNames } from './names.js';
+import type { Mistake, Scenario } from './scenario.js';
+
+/** One end of a link. */
+export interface PlannedPort {
+  link: number;
+  /** Which end of it, from 0. */
+  end: number;
+  /** eth0, eth1 ... of the node. */
+  name: string;
+  mac: string;
+  ipv4: string;
+  ipv6: string;
+}
+
+export interface PlannedNode {
+  name: string;
+  ports: PlannedPort[];
+  config: StackConfig;
+}
+
+export interface PlannedLink {
+  name: string;
+  nodes: string[];
+  ipv4: { network: string; prefix: number };
+  ipv6: { network: string; prefix: number };
+}
+
+export interface Plan {
+  nodes: Map<string, PlannedNode>;
+  links: PlannedLink[];
+}
+
+/** Linear memory of a node when nothing is said, bytes, and its sockets. */
+const MEMORY = 16 << 20, SOCKETS = 256;
+const NET10 = 10 * 2 ** 24, SMALLEST = 256;
+const dotted = (n: number): string => [24, 16, 8, 0].map((s) => Math.floor(n / 2 ** s) % 256).join('.');
+const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0');
+
+function networks(s: Scenario): { planned: PlannedLink[]; first: number[] } {
+  let next = NET10;
+  const first: number[] = [];
+  const planned = s.links.map((l, i) => {
+    const nodes = endsOf(l);
+    let size = SMALLEST, prefix = 24;
+    for (; size < nodes.length + 6; prefix--) size *= 2;
+    next = Math.ceil(next / size) * size;
+    first.push(next);
+    const network = { name: linkName(l, i), nodes, ipv4: { network: dotted(next), prefix }, ipv6: { network: `fd00:${(i + 1).toString(16)}::`, prefix: 64 } };
+    next += size;
+    return network;
+  });
+  return { planned, first };
+}
+
+/** Addresses and routes; what cannot be had goes to `mistakes`. */
+export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
+  const nodes = new Map<string, PlannedNode>(), { planned: links, first } = networks(s);
+  for (const name of nodeNames(s)) {
+    const own = s.nodes[name], config = { ...emptyConfig(), memory: own?.memory ?? MEMORY, sockets: own?.sockets ?? SOCKETS };
+    nodes.set(name, { name, ports: [], config });
+  }
+  for (const [i, link] of links.entries()) {
+    link.nodes.forEach((n, end) => {
+      const node = nodes.get(n)!, host = end + 1;
+      node.ports.push({
+        link: i, end, name: `eth${node.ports.length}`, mac: `02:${hex(i >> 8, 2)}:${hex(i & 255, 2)}:00:${hex(host >> 8, 2)}:${hex(host & 255, 2)}`,
+        ipv4: dotted(first[i] + host), ipv6: `fd00:${(i + 1).toString(16)}::${host.toString(16)}`,
+      });
+      if (node.ports.length === VIF_MAX + 1) mistakes.push({ path: ['links', i], message: `node ${n} has more than ${VIF_MAX} links: use a \`switch\`` });
+    });
+  }
+  for (const node of nodes.values()) configure(node, s, links);
+  routes({ nodes, links });
+  return { nodes, links };
+}
+
+function configure(node: PlannedNode, s: Scenario, links: readonly PlannedLink[]): void {
+  const { config } = node;
+  config.interfaces = node.ports.map((p) => ({
+    name: p.name, type: 'PIPE', dev: '', mac: p.mac, mtu: s.links[p.link].mtu, slaac: false, offload: false,
+    addresses: [{ address: p.ipv4, prefix: links[p.link].ipv4.prefix }, ...(s.links[p.link].mtu >= 1280 ? [{ address: p.ipv6, prefix: 64 }] : [])],
+  }));
+  const forwards: Record<string, string> = node.ports.length > 1 ? { 'net.ipv4.ip_forward': '1', 'net.ipv6.conf.all.forwarding': '1' } : {};
+  config.sysctl = { ...forwards, ...s.nodes[node.name]?.sysctl };
+}
+
+/** The neighbour through which each link is reached first from a node: breadth first, ends in the order of the links. */
+function firstHops({ nodes, links }: Plan, from: PlannedNode): Map<number, { port: PlannedPort; via: PlannedPort }> {
+  const hops = new Map<number, { port: PlannedPort; via: PlannedPort }>(), seen = new Set([from.name]);
+  const direct = new Set(from.ports.map((p) => p.link));
+  let edge: { name: string; hop?: { port: PlannedPort; via: PlannedPort } }[] = [{ name: from.name }];
+  while (edge.length) {
+    const next: typeof edge = [];
+    for (const { name, hop } of edge) {
+      for (const port of nodes.get(name)!.ports) {
+        if (hop && !direct.has(port.link) && !hops.has(port.link)) hops.set(port.link, hop);
+        for (const n of links[port.link].nodes) {
+          if (seen.has(n)) continue;
+          seen.add(n);
+          const via = nodes.get(n)!.ports.find((p) => p.link === port.link)!;
+          next.push({ name: n, hop: hop ?? { port, via } });
+        }
+      }
+    }
+    edge = next;
+  }
+  return hops;
+}
+
+/** The neighbour that most lead to is the default route; the others stand beside it. */
+function routes(plan: Plan): void {
+  for (const node of plan.nodes.values()) {
+    const hops = firstHops(plan, node), uses = new Map<PlannedPort, number>();
+    for (const { via } of hops.values()) uses.set(via, (uses.get(via) ?? 0) + 1);
+    const most = [...uses].reduce<PlannedPort | undefined>((best, [via, n]) => (best && uses.get(best)! >= n ? best : via), undefined);
+    if (!most) continue;
+    const list: RouteConfig[] = [];
+    const add = (dev: string, via: PlannedPort, link: PlannedLink | undefined): void => {
+      list.push({ network: link?.ipv4.network ?? '0.0.0.0', prefix: link?.ipv4.prefix ?? 0, via: via.ipv4, dev });
+      list.push({ network: link?.ipv6.network ?? '::', prefix: link?.ipv6.prefix ?? 0, via: via.ipv6, dev });
+    };
+    for (const [i, { port, via }] of hops) if (via !== most) add(port.name, via, plan.links[i]);
+    add(node.ports.find((p) => p.link === most.link)!.name, most, undefined);
+    node.config.routes = list.filter((r) => !r.network.includes(':') || has6(node, r.dev!));
+  }
+}
+const has6 = (node: PlannedNode, dev: string): boolean => node.config.interfaces.some((i) => i.name === dev && i.addresses.length > 1);

@@ -1,0 +1,27 @@
+// Scenarios of the tests, as programs write them, and running them.
+import type { RunResult } from '../../host/sim/run.js';
+import { ScenarioRun } from '../../host/sim/run.js';
+import type { ScenarioInput } from '../../host/sim/scenario.js';
+import { scenarioOf } from '../../host/sim/scenario_file.js';
+
+/** Everything random at once: bursts of loss, jitter, reordering, duplicates and flipped bits, over a router. */
+export const ROUGH: ScenarioInput = {
+  duration: '8s',
+  links: [
+    { between: ['a', 'r'], rate: '20Mbit', delay: '5ms', queue: { type: 'fq_codel' } },
+    {
+      name: 'rough', between: ['r', 'b'], rate: '10Mbit', delay: '10ms', jitter: '1ms', bursts: { toBad: 0.001, toGood: 0.3 }, reorder: { probability: 0.01, delay: '5ms' },
+      duplicate: 0.01, corrupt: 0.005, queue: { type: 'red' },
+    },
+  ],
+  apps: [
+    { type: 'bulk', from: 'a', to: 'b', bytes: '2MB' }, { type: 'bulk', from: 'b', to: 'a', bytes: '1MB', family: 6, start: '3s' },
+    { type: 'datagrams', from: 'a', to: 'b', rate: '100kbit' },
+  ],
+};
+
+export async function run(module: WebAssembly.Module, input: ScenarioInput): Promise<RunResult> {
+  const r = await ScenarioRun.create(scenarioOf(input), { module });
+  r.finish();
+  return r.result();
+}
