@@ -57,6 +57,8 @@ export interface GlueLoop {
   requestPoll(): void;
   /** Send frames now, and receive what is already there. */
   exchange(): void;
+  /** Tell sockets' events that the core has raised already. */
+  tellEvents(): void;
 }
 
 export interface SupervisorOptions {
@@ -195,9 +197,10 @@ export class Supervisor {
         if (wait) this.impatience = IMPATIENCE;
         return true;
       }
-      // What the program did before the call comes first.
+      // What the program did before the call comes first, and what came of its last call.
       this.readiness.deliver();
       this.loop.stamp();
+      this.loop.tellEvents();
       this.sent = this.more = false;
       this.current = call;
       this.dispatch(call);

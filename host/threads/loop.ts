@@ -123,6 +123,10 @@ export class Loop {
     this.stamp();
     this.stack.flush();
   }
+  /** Tell sockets' events that the core has raised already, in the midst of a turn. */
+  tellEvents(): void {
+    if (this.stack.dispatch() > 0) this.requestPoll();
+  }
 
   /** Turn until stop(). Throws a CoreTrap when the core dies, and what a source throws. */
   run(): void {

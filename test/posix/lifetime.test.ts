@@ -42,6 +42,25 @@ print(a.recvfrom(10)[0].decode())
   assert.is(r.status, 3);
 });
 
+test('a connection that accept() has returned stands at its other end too', () => {
+  const script = `
+import select, socket
+for _ in range(100):
+    l = socket.create_server(('127.0.0.1', 0))
+    c = socket.socket()
+    c.setblocking(False)
+    try: c.connect(l.getsockname())
+    except BlockingIOError: pass
+    s, _ = l.accept()
+    p = select.epoll()
+    for x in (c, s): p.register(x, select.EPOLLOUT)
+    assert sorted(p.poll(0)) == [(c.fileno(), select.EPOLLOUT), (s.fileno(), select.EPOLLOUT)]
+    for x in (c, s, l, p): x.close()
+`;
+  const r = spawnSync(NUSE[0], [...NUSE.slice(1), '--', '/usr/bin/python3', '-c', script], { env, encoding: 'utf8', timeout: 60000 });
+  assert.is(r.status, 0, r.stderr);
+});
+
 test('what a program has written arrives, though it ends before the peer has read it', async () => {
   const w = wire(lab, 'TAP');
   const reader = lab.run(w.peer, ['/usr/bin/python3', '-uc', `
