@@ -143,6 +143,7 @@ export class Supervisor {
   }
   /** Call `gone` when what the last programs wrote has been handed to the core and acknowledged: closed sockets live until then. */
   private whenDone(gone: () => void, until: number): void {
+    if (this.notifiers.size === 0) this.sweep();
     const now = this.loop.now();
     const ours = this.others + this.byHandle.size + this.packets.socketCount + (this.control >= 0 ? 1 : 0);
     const busy = this.notifiers.size === 0 && (this.byHandle.size > this.orphans.size || (this.core.usage(SOCKETS) > ours && now < until));
