@@ -1,4 +1,4 @@
-// Media: a point-to-point link, a switched segment, and a wireless one whose stations are associated with one access point at a time.
+// A switched segment, also a wireless one, whose stations are in one cell at a time or out of reach.
 import type { Channel } from './channel.js';
 import type { Entity, Simulation } from './simulation.js';
 import type { SimVif } from './vif.js';
@@ -23,23 +23,23 @@ export interface Link {
 export class Switch implements Entity {
   readonly id: number;
   readonly ports: LinkPort[] = [];
-  /** Wireless: access point of each station, by the port's number; a station without one is out of reach. */
-  private readonly associations = new Map<number, number>();
+  /** Stations out of reach, by their ports' numbers. */
+  private readonly away = new Set<number>();
   private readonly byMac = new Map<string, number>();
   /** Whether frames pass between two ports, by their numbers. */
   open: (a: number, b: number) => boolean = () => true;
 
-  constructor(sim: Simulation, readonly name: string, private readonly wireless: boolean) { this.id = sim.register(); }
+  constructor(sim: Simulation, readonly name: string) { this.id = sim.register(); }
 
   add(port: LinkPort): number {
     const i = this.ports.push(port) - 1;
     this.byMac.set(port.vif.mac, i);
     return i;
   }
-  /** Let a station reach an access point, or nobody. */
-  associate(station: number, accessPoint: number | undefined): void {
-    if (accessPoint === undefined) this.associations.delete(station);
-    else this.associations.set(station, accessPoint);
+  /** Let a station reach the others, or nobody. */
+  associate(station: number, associated: boolean): void {
+    if (associated) this.away.delete(station);
+    else this.away.add(station);
   }
 
   /** A frame comes in at port `from`. */
@@ -52,8 +52,7 @@ export class Switch implements Entity {
     for (let i = 0; i < this.ports.length; i++) if (i !== from && this.reaches(from, i)) this.ports[i].in.send(frame);
   }
   private reaches(a: number, b: number): boolean {
-    if (!this.open(a, b)) return false;
-    return !this.wireless || this.associations.get(a) === b || this.associations.get(b) === a;
+    return this.open(a, b) && !this.away.has(a) && !this.away.has(b);
   }
 }
 

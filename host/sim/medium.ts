@@ -78,7 +78,7 @@ export class Medium implements Link {
   /** What a partition has added. */
   private readonly cut: (() => void)[] = [];
 
-  constructor(private readonly sim: Simulation, readonly name: string, spec: LinkSpec, private readonly ends: readonly End[]) {
+  constructor(private readonly sim: Simulation, readonly name: string, private readonly spec: LinkSpec, private readonly ends: readonly End[]) {
     if (spec.between) this.pointToPoint(spec);
     else this.hub = this.segment(spec);
   }
@@ -97,7 +97,7 @@ export class Medium implements Link {
 
   /** `reverse` holds for what nodes send, apart from rules and delay. */
   private segment(spec: LinkSpec): Switch {
-    const { sim } = this, hub = new Switch(sim, this.name, spec.wireless !== undefined);
+    const { sim } = this, hub = new Switch(sim, this.name);
     for (const [i, end] of this.ends.entries()) {
       const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, (f) => end.vif.deliver(f));
       const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, (f) => hub.forward(i, f), new DropTail(PORT_QUEUE));
@@ -106,7 +106,7 @@ export class Medium implements Link {
       this.reverse.push(up);
       hub.add(this.ports[this.ports.push({ node: end.name, vif: end.vif, out: up.channel, in: down.channel }) - 1]);
     }
-    for (const [station, ap] of Object.entries(spec.wireless?.associate ?? {})) this.associate(station, ap);
+    for (const [station, cell] of Object.entries(spec.wireless?.stations ?? {})) this.associate(station, cell, hub);
     return hub;
   }
 
@@ -115,11 +115,14 @@ export class Medium implements Link {
     for (const d of this.forward) d.set(settings);
     for (const d of this.reverse) d.set(reverse);
   }
-  /** A station changes its access point; null: none. */
-  associate(station: string, accessPoint: string | null): void {
-    const index = (name: string): number => this.ends.findIndex((e) => e.name === name);
-    if (index(station) < 0 || (accessPoint !== null && index(accessPoint) < 0)) throw new RangeError(`link ${this.name}: no ${station} or no ${accessPoint}`);
-    this.hub!.associate(index(station), accessPoint === null ? undefined : index(accessPoint));
+  /** A station comes into a cell, whose parameters hold for it from now on; null: out of reach. */
+  associate(station: string, cell: string | null, hub = this.hub!): void {
+    const i = this.ends.findIndex((e) => e.name === station);
+    hub.associate(i, cell !== null);
+    if (cell === null) return;
+    const parameters = this.spec.wireless!.cells[cell];
+    this.forward[i].set(parameters);
+    this.reverse[i].set(parameters);
   }
   /** A partition, or its end: between ends of different groups nothing passes. */
   divide(together: ((a: string, b: string) => boolean) | undefined): void {

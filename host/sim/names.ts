@@ -8,7 +8,7 @@ export function nodeNames(s: Scenario): string[] {
   return [...names];
 }
 export function endsOf(l: Scenario['links'][number]): string[] {
-  return l.between ?? l.switch ?? [...l.wireless!.accessPoints, ...l.wireless!.stations];
+  return l.between ?? l.switch ?? [...l.wireless!.wired, ...Object.keys(l.wireless!.stations)];
 }
 export const linkName = (l: Scenario['links'][number], index: number): string => l.name ?? (l.between ? l.between.join('-') : `link${index}`);
 export const appName = (a: Scenario['apps'][number], index: number): string => a.name ?? (index ? `${a.type}${index + 1}` : a.type);
@@ -19,11 +19,16 @@ export function checkNames(s: Scenario, mistakes: Mistake[]): void {
   const known = (name: string, path: (string | number)[]): void => {
     if (!nodes.has(name)) bad(path, `there is no node \`${name}\`: use one of ${[...nodes].slice(0, 8).join(', ')}`);
   };
+  const inCell = (l: Scenario['links'][number], cell: string | null, path: (string | number)[]): void => {
+    const cells = Object.keys(l.wireless?.cells ?? {});
+    if (cell !== null && !cells.includes(cell)) bad(path, `there is no cell \`${cell}\`: use one of ${cells.join(', ')}, or null for none`);
+  };
   s.links.forEach((l, i) => {
     const name = linkName(l, i), ends = endsOf(l);
     if (links.has(name)) bad(['links', i], `a second link \`${name}\`: give it a \`name\` of its own`);
     links.add(name);
     if (new Set(ends).size < ends.length) bad(['links', i], 'a node is on it twice');
+    for (const [station, cell] of Object.entries(l.wireless?.stations ?? {})) inCell(l, cell, ['links', i, 'wireless', 'stations', station]);
   });
   const apps = new Set<string>();
   s.apps.forEach((a, i) => {
@@ -36,6 +41,11 @@ export function checkNames(s: Scenario, mistakes: Mistake[]): void {
   s.schedule.forEach((c, i) => {
     if (c.at > s.duration) bad(['schedule', i, 'at'], 'it comes after the end of the run: let `duration` be longer');
     if (c.link !== undefined && !links.has(c.link)) bad(['schedule', i, 'link'], `there is no link \`${c.link}\`: use one of ${[...links].slice(0, 8).join(', ')}`);
+    for (const [station, cell] of Object.entries(c.associate ?? {})) {
+      const l = s.links.find((x, k) => linkName(x, k) === c.link);
+      if (!l?.wireless || !Object.hasOwn(l.wireless.stations, station)) bad(['schedule', i, 'associate'], `\`${station}\` is no station of a wireless \`link\``);
+      else inCell(l, cell, ['schedule', i, 'associate', station]);
+    }
     for (const [g, group] of (c.partition ?? []).entries()) group.forEach((n, k) => known(n, ['schedule', i, 'partition', g, k]));
   });
 }

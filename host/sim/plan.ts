@@ -36,8 +36,8 @@ export interface Plan {
   links: PlannedLink[];
 }
 
-/** Linear memory of a node when nothing is said, bytes, and its sockets. */
-const MEMORY = 16 << 20, SOCKETS = 256;
+/** Sockets of a node when nothing is said. Its memory is that of any stack: what is not used is not resident. */
+const SOCKETS = 256;
 const NET10 = 10 * 2 ** 24, SMALLEST = 256;
 const dotted = (n: number): string => [24, 16, 8, 0].map((s) => Math.floor(n / 2 ** s) % 256).join('.');
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0');
@@ -62,7 +62,8 @@ function networks(s: Scenario): { planned: PlannedLink[]; first: number[] } {
 export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
   const nodes = new Map<string, PlannedNode>(), { planned: links, first } = networks(s);
   for (const name of nodeNames(s)) {
-    const own = s.nodes[name], config = { ...emptyConfig(), memory: own?.memory ?? MEMORY, sockets: own?.sockets ?? SOCKETS };
+    const own = s.nodes[name], config = { ...emptyConfig(), sockets: own?.sockets ?? SOCKETS };
+    config.memory = own?.memory ?? config.memory;
     nodes.set(name, { name, ports: [], config });
   }
   for (const [i, link] of links.entries()) {

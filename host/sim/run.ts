@@ -122,7 +122,7 @@ export class ScenarioRun {
     if (c.set) for (const m of chosen) m.set(c.set, c.reverse);
     if (c.partition) this.partition(c.partition);
     if (c.heal) for (const m of this.media.values()) m.divide(undefined);
-    for (const [station, ap] of Object.entries(c.associate ?? {})) for (const m of chosen) if (m.hub) m.associate(station, ap);
+    for (const [station, cell] of Object.entries(c.associate ?? {})) this.media.get(c.link!)!.associate(station, cell);
     this.note(JSON.stringify({ ...c, at: undefined }));
   }
   /** Nodes of different groups do not reach each other over one link; a node in no group reaches all. */

@@ -42,7 +42,7 @@ const LINK = v.pipe(v.strictObject({
   name: v.optional(NAME),
   between: v.optional(v.tuple([NAME, NAME], 'two names of nodes')),
   switch: v.optional(v.pipe(v.array(NAME), v.minLength(2, 'at least two names of nodes'), v.maxLength(MANY))),
-  wireless: v.optional(v.strictObject({ accessPoints: v.array(NAME), stations: v.array(NAME), associate: v.optional(v.record(NAME, NAME), {}) })),
+  wireless: v.optional(v.strictObject({ cells: v.record(NAME, v.strictObject(CHANGES)), wired: v.array(NAME), stations: v.record(NAME, v.nullable(NAME)) })),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68, 'bytes from 68 to 9000'), v.maxValue(9000, 'bytes from 68 to 9000')), 1500),
   ...DIRECTION.entries,
   reverse: v.optional(DIRECTION),
