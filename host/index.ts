@@ -1,6 +1,7 @@
 // The package as Node imports it: stacks for programs, what browsers have too, and the parts of stacks in worker threads.
 export * from './browser.js';
 export { Stack, type StackOptions } from './node/stack.js';
+export type { StackRestart } from './node/engine.js';
 export { Server, type ListenOptions, type ServerOptions } from './node/server.js';
 export { Socket, type ConnectionOptions, type SocketOptions } from './node/socket.js';
 export { Datagrams, type DatagramOptions, type RemoteInfo } from './node/dgram.js';

@@ -24,6 +24,14 @@ export interface Engine {
   close(): Promise<void>;
 }
 
+/** What a trap of the core was, and the file that keeps it (see docs/record.md). */
+export interface StackRestart {
+  message: string;
+  file: string;
+  /** Restarts so far. */
+  times: number;
+}
+
 export interface EngineOptions {
   config: StackConfig;
   wasm: string | URL;
@@ -31,6 +39,8 @@ export interface EngineOptions {
   /** Of the channel of this thread. */
   channel?: ChannelOptions;
   log?: (level: number, text: string) => void;
+  restarts?: number;
+  onrestart?: (trap: StackRestart) => void;
 }
 
 export function startEngine(options: EngineOptions): Promise<Engine> {
@@ -53,9 +63,10 @@ async function local({ config, log }: EngineOptions, vifs: Readonly<Record<strin
   };
 }
 
-async function worker({ config, log, channel }: EngineOptions, wasm: string): Promise<Engine> {
-  const thread = await StackThread.start({ entry: WORKER, wasm, config, extensions: { channels: {} } });
+async function worker({ config, log, channel, restarts, onrestart }: EngineOptions, wasm: string): Promise<Engine> {
+  const thread = await StackThread.start({ entry: WORKER, wasm, config, restarts, extensions: { channels: {} } });
   if (log) thread.on('log', log);
+  if (onrestart) thread.on('notice', (kind: string, body: unknown) => { if (kind === 'restarted') onrestart(body as StackRestart); });
   const owner = new ChannelOwner(thread);
   const provider = await owner.own(channel);
   // Its sockets keep the process alive, not the stack.

@@ -7,7 +7,7 @@ import type { SocketProvider } from '../sockets/endpoints.js';
 import type { ChannelOptions } from '../sockets/ring/layout.js';
 import type { Vif } from '../vif.js';
 import { Datagrams, type DatagramOptions, type RemoteInfo } from './dgram.js';
-import { startEngine, type Engine } from './engine.js';
+import { startEngine, type Engine, type StackRestart } from './engine.js';
 import type { Network } from './network.js';
 import { Resolver } from './resolver.js';
 import { Server, type ServerOptions } from './server.js';
@@ -33,6 +33,13 @@ export interface StackOptions {
   vifs?: Readonly<Record<string, Vif>>;
   /** How many sockets this thread may have to a stack in its worker, and how much of each is on its way. */
   channel?: ChannelOptions;
+  /**
+   * How often within a minute a core that traps is started again, its sockets failing with ECONNRESET; default 0: the stack ends
+   * (see `ended`). Only of a stack in a worker of its own: one in this thread ends.
+   */
+  restarts?: number;
+  /** The core has trapped and has been started again. */
+  onrestart?: (trap: StackRestart) => void;
   /** Another build of the core. */
   wasm?: string | URL;
   log?: (level: number, text: string) => void;
@@ -59,8 +66,8 @@ export class Stack {
   static async create(options: StackOptions = {}): Promise<Stack> {
     const config = options.config
       ?? (options.text !== undefined ? parseConfig(options.text, 'text') : options.file !== undefined ? loadConfigFile(options.file) : loadConfig(undefined, process.env));
-    const { vifs, channel, log, wasm = CORE_WASM } = options;
-    return new Stack(await startEngine({ config, wasm, vifs, channel, log }), config);
+    const { vifs, channel, log, restarts, onrestart, wasm = CORE_WASM } = options;
+    return new Stack(await startEngine({ config, wasm, vifs, channel, log, restarts, onrestart }), config);
   }
 
   /** A connection: connect(options, listener?) or connect(port, host?, listener?); as net.connect. */

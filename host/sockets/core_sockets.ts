@@ -73,6 +73,10 @@ export class CoreSockets implements SocketProvider {
   /** The stack has ended, or its core is dead: every socket fails with ECONNRESET, and no call reaches the core any more. */
   end(): void {
     this.gone = true;
+    this.lost();
+  }
+  /** The core is a fresh one: every socket of before fails with ECONNRESET; new ones can be made. */
+  lost(): void {
     const all = [...this.byHandle.values()];
     this.byHandle.clear();
     for (const s of all) s.fail(stackGone('read'));

@@ -38,6 +38,13 @@ export function attachChannels(stack: StackContext): Extension {
     reply(null);
   });
   return {
+    restarted: () => {
+      sockets.lost();
+      for (const { server, wake } of channels.values()) {
+        server.restarted();
+        native.eventfdSignal(wake);
+      }
+    },
     close: (dead) => {
       if (!dead) {
         loop.stamp();

@@ -48,6 +48,8 @@ export class StackThread extends EventEmitter {
   private reason?: Error;
   private stopping = false;
   private gone = false;
+  /** Keeps the process alive. */
+  private held = true;
 
   private constructor(private readonly worker: Worker, private readonly native: Native, private readonly wake: number) {
     super();
@@ -83,8 +85,15 @@ export class StackThread extends EventEmitter {
     return t;
   }
 
-  /** Let the process end although the stack runs. */
-  unref(): void { this.worker.unref(); }
+  /** Let the process end although the stack runs, unless somebody waits for an answer of it. */
+  unref(): void {
+    this.held = false;
+    this.hold();
+  }
+  private hold(): void {
+    if (this.held || this.waiting.size) this.worker.ref();
+    else this.worker.unref();
+  }
 
   /** Ask the worker; rejects with its error, or StackEnded. */
   request(kind: string, body?: unknown): Promise<unknown> {
@@ -92,6 +101,7 @@ export class StackThread extends EventEmitter {
     const message: Request = { id: this.nextId++, kind, body };
     return new Promise((resolve, reject) => {
       this.waiting.set(message.id, { resolve, reject });
+      this.hold();
       this.worker.postMessage(message);
       this.native.eventfdSignal(this.wake);
     });
@@ -100,8 +110,8 @@ export class StackThread extends EventEmitter {
   /** Stop: sockets are closed, captures flushed, devices gone when it resolves. */
   async close(): Promise<void> {
     if (this.gone) return;
-    this.stopping = true;
-    this.worker.ref();
+    this.stopping = this.held = true;
+    this.hold();
     const limit = setTimeout(() => { void this.worker.terminate(); }, STOP_LIMIT);
     this.request('stop').catch((e: unknown) => { if (!(e instanceof StackEnded)) this.reason ??= e as Error; });
     await this.ended;
@@ -122,6 +132,7 @@ export class StackThread extends EventEmitter {
   private take(id: number): Waiting | undefined {
     const w = this.waiting.get(id);
     this.waiting.delete(id);
+    this.hold();
     return w;
   }
 

@@ -296,8 +296,15 @@ export class RingDatagrams extends RingSocket implements DatagramSocket {
     if (!this.closed && this.load(STATE) & SlotState.FAILED) this.break(new SocketError(this.load(ERROR) || Errno.ECONNRESET, 'recv'));
   }
   override fail(error: SocketError): void {
-    for (const { done } of this.sending.splice(0)) done?.(error);
+    this.unsent(error);
     super.fail(error);
+  }
+  protected override break(error: SocketError): void {
+    this.unsent(error);
+    super.break(error);
+  }
+  private unsent(error: SocketError): void {
+    for (const { done } of this.sending.splice(0)) done?.(error);
   }
   /** Tell the outcome of what the stack has taken out of the ring. Before anything is written over it. */
   private settle(): void {

@@ -34,6 +34,14 @@ export class RingServer {
     return false;
   }
 
+  /** The core trapped and is a fresh one; its sockets have failed by now. What was under way is answered, what came meanwhile served later. */
+  restarted(): void {
+    if (this.ended) return;
+    for (const s of this.slots) {
+      s.restarted();
+      this.channel.mark(TO_STACK, s.index);
+    }
+  }
   /** The application is gone: reset what it has left open. */
   abandon(): void {
     if (this.ended) return;

@@ -19,8 +19,9 @@ export class Slot {
   private socket?: AnySocket;
   private kind: Partial<{ stream: StreamSocket; listener: ListenSocket; datagram: DatagramSocket }> = {};
   private readonly channel: Channel;
-  /** Sequence number of the call under way, and of the last one answered. */
+  /** Sequence number of the last call seen, and of the last one answered. */
   private call = 0;
+  private answered = 0;
   private state = 0;
   /** Our own copies of what we alone may change. */
   private txTail = 0;
@@ -63,6 +64,7 @@ export class Slot {
     if (data) this.channel.u8.set(data, this.channel.byte(this.index, SLOT_DATA));
     this.store(LENGTH, data?.length ?? 0);
     this.store(RESULT, result);
+    this.answered = this.call;
     this.store(DONE, this.call);
     this.server.tell(this.index);
   }
@@ -212,6 +214,10 @@ export class Slot {
   private closeNow(): void {
     this.let(false);
     this.answer(0);
+  }
+  /** The core is a fresh one: the call in which the old one trapped, or that waited for it, will get no other answer. */
+  restarted(): void {
+    if (this.answered !== this.call) this.answer(-Errno.ECONNRESET);
   }
   /** Close with a reset: the application asked for it, or is gone. */
   abandon(): void {
