@@ -51,8 +51,8 @@ export function startEngine(options: EngineOptions): Promise<Engine> {
 async function local({ config, log }: EngineOptions, vifs: Readonly<Record<string, Vif>>, wasm: string): Promise<Engine> {
   let end!: (why: Error | undefined) => void;
   const ended = new Promise<Error | undefined>((resolve) => { end = resolve; });
-  const stack = await LocalStack.create({ module: new WebAssembly.Module(readFileSync(wasm)), config, vifs, log, onend: end });
-  stack.whenEnded(() => end(undefined));
+  const stack = await LocalStack.create({ module: new WebAssembly.Module(readFileSync(wasm)), config, vifs, log });
+  stack.whenEnded(end);
   return {
     provider: stack.sockets, ended,
     channel: (o) => {

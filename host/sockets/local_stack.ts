@@ -41,7 +41,7 @@ const TIMER_MAX = 0x7fffffff;
 export class LocalStack implements SocketDriver {
   readonly stack: Stack;
   readonly sockets: CoreSockets;
-  private readonly endings: (() => void)[] = [];
+  private readonly endings: ((why: Error | undefined) => void)[] = [];
   private scheduled = false;
   private running = false;
   private ended = false;
@@ -97,16 +97,16 @@ export class LocalStack implements SocketDriver {
     this.finish();
   }
 
-  private finish(): void {
+  private finish(why?: Error): void {
     this.ended = true;
     clearTimeout(this.timer);
     this.task.close();
     for (const port of this.stack.ports) port.vif.close();
     this.sockets.end();
-    for (const fn of this.endings) fn();
+    for (const fn of this.endings) fn(why);
   }
-  /** Call fn when the stack has ended, for whatever reason. */
-  whenEnded(fn: () => void): void { this.endings.push(fn); }
+  /** Call fn when the stack has ended; `why`: the trap, if it was that. */
+  whenEnded(fn: (why: Error | undefined) => void): void { this.endings.push(fn); }
 
   private schedule(): void {
     if (this.scheduled || this.running || this.ended) return;
@@ -166,8 +166,9 @@ export class LocalStack implements SocketDriver {
   /** The core has trapped: its state is void. */
   private trapped(error: unknown): void {
     if (this.ended) return;
-    this.finish();
-    this.onend?.(asCoreTrap(error) as Error);
+    const why = asCoreTrap(error) as Error;
+    this.finish(why);
+    this.onend?.(why);
   }
 
   /** The core's calls, such that a trap in one ends the stack, and the call fails with ECONNRESET. */
