@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { join } from 'node:path';
+import { apiBackToBack } from './api.js';
+import { browserBackToBack } from './browser.js';
 import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
 import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
 import { userLines, userNetwork } from './user.js';
@@ -129,6 +131,22 @@ function startTime(): number {
   return median(values);
 }
 
+/** Two stacks in one process, by the application API. */
+async function apiFigures(): Promise<Record<string, number>> {
+  const rates = [];
+  for (let i = 0; i < ROUNDS; i++) rates.push(await apiBackToBack(SECONDS));
+  return {
+    'API back to back Mbit/s, one thread': median(rates.map((r) => r.oneThread)),
+    'API back to back Mbit/s, two workers': median(rates.map((r) => r.twoWorkers)),
+  };
+}
+/** Two stacks in a worker of a page in headless Chromium. */
+async function browserFigures(): Promise<Record<string, number>> {
+  const rates = [];
+  for (let i = 0; i < ROUNDS; i++) rates.push(await browserBackToBack(SECONDS));
+  return { 'browser back to back Mbit/s': median(rates) };
+}
+
 const wanted = process.argv.slice(2);
 const chosen = MEASURES.filter((m) => !wanted.length || wanted.some((w) => m.name.includes(w)));
 const result: Record<string, unknown> = { date: new Date().toISOString(), machine: `${cpus().length} x ${cpus()[0].model}`, kernel: release(), node: process.version, rounds: ROUNDS, seconds: SECONDS };
@@ -161,6 +179,12 @@ try {
     const user = await userNetwork(lab, ROUNDS, SECONDS);
     result.user = user;
     for (const line of userLines(user)) console.log(line);
+  }
+  for (const [name, figures] of [['api', apiFigures], ['browser', browserFigures]] as const) {
+    if (wanted.length && !wanted.includes(name)) continue;
+    const own = await figures();
+    result[name] = own;
+    for (const [k, v] of Object.entries(own)) console.log(`${k.padEnd(52)} ${v.toPrecision(4)}`);
   }
   mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(ROOT, 'bench/results/latest.json'), JSON.stringify(result, null, 2) + '\n');

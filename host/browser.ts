@@ -19,5 +19,8 @@ export {
 export type { TCPSocket, TCPSocketOpenInfo } from './sockets/streams_tcp.js';
 export type { TCPServerSocket, TCPServerSocketOpenInfo } from './sockets/streams_server.js';
 export type { ReceivedMessage, UDPMessage, UDPSocket, UDPSocketOpenInfo } from './sockets/streams_udp.js';
+export { openLocalChannel, type LocalChannel } from './sockets/ring/local_channel.js';
+export type { ChannelMemory, ChannelOptions } from './sockets/ring/layout.js';
+export { SyncDatagrams, SyncListener, SyncNet, SyncStream, type SyncConnectOptions, type SyncDatagram } from './sockets/ring/sync.js';
 export { MemoryVif, type MemorySpec } from '../io-backends/memory/index.js';
 export { openPortVif, portCable, type CableEnd } from '../io-backends/port/index.js';

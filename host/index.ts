@@ -6,7 +6,6 @@ export { Server, type ListenOptions, type ServerOptions } from './node/server.js
 export { Socket, type ConnectionOptions, type SocketOptions } from './node/socket.js';
 export { Datagrams, type DatagramOptions, type RemoteInfo } from './node/dgram.js';
 export { openChannel, type StackChannel } from './node/sync.js';
-export { SyncDatagrams, SyncListener, SyncNet, SyncStream, type SyncConnectOptions, type SyncDatagram } from './sockets/ring/sync.js';
 export { loadConfig } from './config/load.js';
 export { StackThread, type StackThreadOptions } from './threads/stack_thread.js';
 export { serveStack, type Extension, type StackContext, type StackParts } from './threads/stack_worker.js';
