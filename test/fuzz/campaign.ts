@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { random } from '../harness/random.js';
 import { capture } from './capture.js';
+import { recordCase } from './case_record.js';
 import { compose, corpusOf, shrink, type Corpus } from './mutate.js';
 import type { Target } from './target.js';
 import { FuzzFailure } from './target.js';
@@ -66,7 +67,7 @@ function failureOf(target: Target, testCase: Uint8Array): FuzzFailure | null {
   }
 }
 
-// The test case, cut down, and a capture of its frames, in build/fuzz/failures; how to repeat it.
+// The test case, cut down, with a capture of its frames and a record of what entered the core, in build/fuzz/failures; how to repeat it.
 function save(target: Target, testCase: Uint8Array, failure: FuzzFailure): string {
   const short = shrink(testCase, (c) => {
     const e = failureOf(target, c);
@@ -75,5 +76,6 @@ function save(target: Target, testCase: Uint8Array, failure: FuzzFailure): strin
   const path = `${FAILURES}${createHash('sha256').update(short).digest('hex').slice(0, 12)}`;
   writeFileSync(`${path}.bin`, short);
   writeFileSync(`${path}.pcapng`, capture(target, short, failure.message));
-  return `saved as ${path}.bin with ${path}.pcapng; repeat: npm run fuzz:replay -- ${path}.bin ${target.build}`;
+  writeFileSync(`${path}.rec`, recordCase(target.build, short));
+  return `saved as ${path}.bin with ${path}.pcapng and ${path}.rec (nuse replay); repeat: npm run fuzz:replay -- ${path}.bin ${target.build}`;
 }

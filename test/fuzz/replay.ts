@@ -1,8 +1,9 @@
-// `npm run fuzz:replay -- FILE [CORE]`: run one test case, write its capture beside it, and say how it ended. CORE: a file in build/,
+// `npm run fuzz:replay -- FILE [CORE]`: run one test case, write its capture and its record beside it, and say how it ended. CORE: a file in build/,
 // by default core.sanitizer.wasm. For a test case of the coverage-guided fuzzer, too.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { Op, records } from './case.js';
 import { capture } from './capture.js';
+import { recordCase } from './case_record.js';
 import { FuzzFailure, Target } from './target.js';
 
 const [file, build = 'core.sanitizer.wasm'] = process.argv.slice(2);
@@ -25,4 +26,5 @@ try {
   process.exitCode = 1;
 }
 writeFileSync(`${file}.pcapng`, capture(target, testCase, file));
-console.log(`capture: ${file}.pcapng`);
+writeFileSync(`${file}.rec`, recordCase(build, testCase));
+console.log(`capture: ${file}.pcapng, record (nuse replay): ${file}.rec`);

@@ -5,6 +5,7 @@ import * as A from '../../host/abi/constants.js';
 import type { CoreExports } from '../../host/abi/exports.js';
 import { emptyConfig, type StackConfig } from '../../host/config/config.js';
 import { applyConfig } from '../../host/control/apply.js';
+import type { Core } from '../../host/core.js';
 import { CoreMemory } from '../../host/memory.js';
 
 const BUILD = new URL('../../../', import.meta.url);
@@ -31,7 +32,7 @@ export interface Outcome {
   calls: number;
 }
 
-/** A promise of the core that a test case broke, or a trap. */
+/** A promise of the core that a test case broke, or a trap: then there is a cause. */
 export class FuzzFailure extends Error {}
 
 const HOME = { address: '10.0.0.1', prefix: 24 }, HOME6 = { address: 'fd00::1', prefix: 64 };
@@ -68,10 +69,13 @@ export class Target {
   private readonly worlds: Uint8Array[];
   /** Told about every frame while tracing. */
   onFrame?: (vif: number, out: boolean, frame: Uint8Array, now: number) => void;
+  /** What the driver calls from now on, asked before each run; only of a target that is `layered`. */
+  onStart?: (core: Core) => Core;
+  private live: CoreExports;
   private said = '';
 
-  /** `build`: file name of a core, relative to build/. */
-  constructor(readonly build: string) {
+  /** `build`: file name of a core, relative to build/. `layered`: the driver reaches the core by way of the host, so that something can stand between. */
+  constructor(readonly build: string, layered = false) {
     const memory = new WebAssembly.Memory({ initial: PAGES, maximum: PAGES });
     this.mem = new CoreMemory(memory);
     const host = {
@@ -86,13 +90,21 @@ export class Target {
     };
     const load = (file: string): WebAssembly.Module => new WebAssembly.Module(readFileSync(new URL(file, BUILD)));
     const core = new WebAssembly.Instance(load(build), { env: { memory }, host });
-    this.core = core.exports as unknown as CoreExports;
+    this.core = this.live = core.exports as unknown as CoreExports;
     this.counters = (core.exports as { coverage?: () => number }).coverage?.();
     this.check = (core.exports as { sanitize_check?: () => void }).sanitize_check;
-    const driver = new WebAssembly.Instance(load('fuzz/driver.wasm'), { env: { memory }, host, core: core.exports });
+    const driver = new WebAssembly.Instance(load('fuzz/driver.wasm'), { env: { memory }, host, core: layered ? this.ways() : core.exports });
     this.driver = driver.exports as unknown as DriverExports;
     const blank = this.mem.u8.slice();
     this.worlds = WORLDS.map((w, i) => this.prepare(blank, w, i));
+  }
+
+  /** The core's exports as imports that go to whatever `live` is. */
+  private ways(): WebAssembly.ModuleImports {
+    return Object.fromEntries(Object.keys(this.core).map((name) => {
+      const key = name as keyof CoreExports;
+      return [name, (...args: number[]) => (this.live[key] as (...a: number[]) => number)(...args)];
+    }));
   }
 
   private prepare(blank: Uint8Array, world: typeof WORLDS[number], index: number): Uint8Array {
@@ -132,6 +144,7 @@ export class Target {
     const body = testCase.subarray(1, 1 + this.inputMax);
     this.mem.u8.set(body, this.driver.input());
     this.said = '';
+    this.live = this.onStart?.({ exports: this.core, mem: this.mem }).exports ?? this.core;
     try {
       this.driver.run(body.length, this.onFrame ? 1 : 0);
       this.check?.();

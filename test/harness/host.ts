@@ -18,6 +18,8 @@ export interface HostOptions {
   /** Leave neighbours to be resolved. */
   resolve?: boolean;
   seed?: number;
+  /** Of eth0; default OUR_MAC. */
+  mac?: string;
   addresses?: { address: string; prefix: number }[];
   slaac?: boolean;
   memoryBytes?: number;
@@ -41,7 +43,7 @@ export class TestHost {
   static async create(o: HostOptions = {}): Promise<TestHost> {
     const core = await TestCore.create({ seed: o.seed, memoryBytes: o.memoryBytes, maxSockets: o.maxSockets, layer: o.layer });
     const h = new TestHost(core);
-    h.ifindex = core.addDevice(0, 'eth0', OUR_MAC, o.mtu ?? 1500, o.features ?? 0);
+    h.ifindex = core.addDevice(0, 'eth0', o.mac ?? OUR_MAC, o.mtu ?? 1500, o.features ?? 0);
     core.stamp();
     applyConfig(core.core, {
       ...emptyConfig(),
