@@ -4,7 +4,7 @@
 // `--planted` before the options: a core with a bug planted in it (test/fuzz/planted.mjs); `--build`: build only.
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { plantLengthBug } from '../test/fuzz/planted.mjs';
 import { root, run } from './setup.mjs';
@@ -59,8 +59,8 @@ if (!only) {
   const options = args.filter((a) => !a.startsWith('--'));
   const kept = join(planted ? dir : OUT, 'corpus'), seeds = planted ? join(dir, 'seeds') : join(root, 'test/fuzz/corpus');
   mkdirSync(kept, { recursive: true });
-  // What is planted lies in UDP, and so do the test cases to start from: nothing of what the fuzzer found before.
-  if (planted) cpSync(join(root, 'test/fuzz/corpus'), seeds, { recursive: true, filter: (f) => !f.endsWith('.bin') || basename(f).startsWith('seed-udp-') });
+  // The whole corpus, and nothing of what the fuzzer found before.
+  if (planted) cpSync(join(root, 'test/fuzz/corpus'), seeds, { recursive: true });
   const r = spawnSync(binary, ['-max_len=4096', '-timeout=10', '-rss_limit_mb=2048', `-artifact_prefix=${dir}/`, ...options, kept, seeds], {
     cwd: root, stdio: 'inherit', env: { ...process.env, NUSE_FUZZ_IMAGES: dir },
   });

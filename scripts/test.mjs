@@ -9,8 +9,11 @@ import { root, setup } from './setup.mjs';
 const DEFAULT_LIMIT_S = 120;
 /** Folders whose tests use the machine's network, its programs or its clock: one at a time. */
 const ALONE = /^test\/(interop|posix|cli|backends|host|bench|gateway)\//;
-/** Tests of the core run on the debug build and once more on the sanitizer build. Pages run what is published. */
+/** Tests of the core run on the debug build and once more on the sanitizer build, unless NUSE_TEST_CORE names one. Pages run what is published. */
 const CORE = /from '[./]*harness\/(?!chromium)/;
+
+/** How much longer a run may take than the tests' own limits say. */
+const SLOWNESS = /sanitizer/.test(process.env.NUSE_TEST_CORE ?? '') ? 2 : 1;
 
 /** @typedef {{ path: string, label: string, env: Record<string, string>, limit: number, alone: boolean }} Job */
 
@@ -23,9 +26,9 @@ function jobs(patterns) {
     if (patterns.length && !patterns.some((p) => path.includes(p))) continue;
     const source = readFileSync(join(root, path), 'utf8');
     const limit = Number(/^\/\/ limit: (\d+) s$/m.exec(source.slice(0, 2000))?.[1] ?? DEFAULT_LIMIT_S);
-    const job = { path, label: path, env: {}, limit, alone: ALONE.test(path) };
+    const job = { path, label: path, env: {}, limit: limit * SLOWNESS, alone: ALONE.test(path) };
     out.push(job);
-    if (CORE.test(source)) out.push({ ...job, label: `${path} (sanitizer)`, env: { NUSE_TEST_CORE: 'core.sanitizer.wasm' }, limit: limit * 2 });
+    if (CORE.test(source) && !process.env.NUSE_TEST_CORE) out.push({ ...job, label: `${path} (sanitizer)`, env: { NUSE_TEST_CORE: 'core.sanitizer.wasm' }, limit: limit * 2 });
   }
   return out.sort((a, b) => Number(a.alone) - Number(b.alone) || (a.label < b.label ? -1 : 1));
 }

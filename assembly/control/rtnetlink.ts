@@ -8,7 +8,7 @@ import { Neighbour } from "../link/neighbour";
 import { NetDevice } from "../link/net_device";
 import { Route } from "../network/fib";
 import { NETLINK_ROUTE, netlinkRegister, netlinkWanted } from "../socket/netlink";
-import { NLMSG_HDRLEN, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlMsg, nlAlign } from "../wire/netlink";
+import { NLMSG_HDRLEN, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlMsg } from "../wire/netlink";
 import { RTM_DELADDR, RTM_NEWADDR, delAddress, dumpAddresses, newAddress, putAddress } from "./addr";
 import { attributesParse } from "./attributes";
 import { RTM_DELLINK, RTM_NEWLINK, dumpLinks, getLink, putLink, setLink } from "./link";
@@ -32,21 +32,8 @@ const GROUP_IPV6_IFADDR: u32 = 9;
 const GROUP_IPV6_ROUTE: u32 = 11;
 
 export function rtnetlinkInit(): void {
-  netlinkRegister(NETLINK_ROUTE, engine.index);
+  netlinkRegister(NETLINK_ROUTE, request.index);
   hookSet(Hook.NOTIFY, announce.index);
-}
-
-// Every message of one datagram.
-function engine(sk: Sock, p: usize, len: u32): void {
-  let at: u32 = 0;
-  while (at + NLMSG_HDRLEN <= len) {
-    const m = NlMsg.at(p + at);
-    if (m.len < NLMSG_HDRLEN || m.len > len - at) return;
-    const step = nlAlign(m.len);
-    request(sk, m);
-    if (step > len - at) return;
-    at += step;
-  }
 }
 
 function headerLen(type: u32): u32 {

@@ -17,7 +17,7 @@ import { Mini, MiniKind, miniBuckets, miniHead } from "../transport/tcp/table";
 import { TimeWait } from "../transport/tcp/timewait";
 import { Tcb, TcpState } from "../transport/tcp/tcp";
 import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4";
-import { NLMSG_HDRLEN, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlMsg, nlAlign } from "../wire/netlink";
+import { NLMSG_HDRLEN, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlMsg } from "../wire/netlink";
 import { acknowledge, answerTo, attr, attrName, attrRoom, attrU8, begin, dumpDone, end, flush } from "./writer";
 
 const SOCK_DIAG_BY_FAMILY: u32 = 20;
@@ -35,20 +35,7 @@ const INET_DIAG_MARK: u32 = 15;
 const NO_COOKIE: u64 = u64.MAX_VALUE;
 const MEMORY: usize = memory.data(36, 4);
 
-export function sockDiagInit(): void { netlinkRegister(NETLINK_SOCK_DIAG, engine.index); }
-
-// Every message of one datagram.
-function engine(sk: Sock, p: usize, len: u32): void {
-  let at: u32 = 0;
-  while (at + NLMSG_HDRLEN <= len) {
-    const m = NlMsg.at(p + at);
-    if (m.len < NLMSG_HDRLEN || m.len > len - at) return;
-    const step = nlAlign(m.len);
-    request(sk, m);
-    if (step > len - at) return;
-    at += step;
-  }
-}
+export function sockDiagInit(): void { netlinkRegister(NETLINK_SOCK_DIAG, request.index); }
 
 function request(sk: Sock, m: NlMsg): void {
   const flags = <u32>m.flags;

@@ -5,13 +5,14 @@ import { randBelow } from "../lib/drbg";
 import { Drop } from "../core/drop";
 import { Sock, sockQueueRx } from "../core/sock";
 import { Skb, skbAlloc, skbDrop } from "../core/skb";
+import { NLMSG_HDRLEN, NlMsg, nlAlign } from "../wire/netlink";
 
 export const NETLINK_ROUTE: u32 = 0;
 export const NETLINK_SOCK_DIAG: u32 = 4;
 export const SOCKADDR_NL: u32 = 12;
 const AF_NETLINK16: u16 = 16;
 const PROTOCOLS: u32 = 32;
-/** fn(sk, ptr, len): handle one datagram of requests. */
+/** fn(sk, message): handle one request; its length has been checked. */
 const ENGINES: usize = memory.data(32 * 4, 4);
 const HEAD: usize = memory.data(4, 4);
 const NETLINK_ADD_MEMBERSHIP: u32 = 1;
@@ -68,10 +69,19 @@ export function netlinkName(sk: Sock, p: usize): u32 {
   return SOCKADDR_NL;
 }
 
-/** Requests from the application. */
+/** Requests from the application: every message of the datagram, up to one whose length is wrong. */
 export function netlinkSend(sk: Sock, ptr: usize, len: u32): i32 {
   autobind(sk);
-  call_indirect<void>(load<u32>(ENGINES + (<usize>sk.protocol << 2)), sk, ptr, len);
+  const engine = load<u32>(ENGINES + (<usize>sk.protocol << 2));
+  let at: u32 = 0;
+  while (at + NLMSG_HDRLEN <= len) {
+    const m = NlMsg.at(ptr + at);
+    if (m.len < NLMSG_HDRLEN || m.len > len - at) break;
+    const step = nlAlign(m.len);
+    call_indirect<void>(engine, sk, m);
+    if (step > len - at) break;
+    at += step;
+  }
   return <i32>len;
 }
 

@@ -10,6 +10,8 @@ import { Sock } from "../core/sock";
 const MAX_INSNS: u32 = 512;
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const MEM: usize = memory.data(64, 4);
+/** For each instruction of the program being checked, the scratch words that every jump to it found written. */
+const MASKS: usize = memory.data(512 * 2, 2);
 const SKF_AD_PROTOCOL: u32 = 0xfffff000;
 
 export function filterInit(): void { POOL.init(Usage.FILTERS, 8 + (<usize>MAX_INSNS << 3), 32); }
@@ -58,7 +60,42 @@ function check(p: usize, count: u32): bool {
         break;
     }
   }
-  return (code(p + (<usize>(count - 1) << 3)) & 7) == 6;
+  return (code(p + (<usize>(count - 1) << 3)) & 7) == 6 && scratchWritten(p, count);
+}
+
+@inline function meet(i: u32, written: u32): void {
+  const m = MASKS + (<usize>i << 1);
+  store<u16>(m, load<u16>(m) & <u16>written);
+}
+
+// Scratch may be read only where every way to the instruction has written it (Linux's check_load_and_stores): what an earlier
+// program left there is nobody's business.
+function scratchWritten(p: usize, count: u32): bool {
+  memory.fill(MASKS, 0xff, <usize>count << 1);
+  let written: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = p + (<usize>i << 3);
+    const c = code(at);
+    written &= load<u16>(MASKS + (<usize>i << 1));
+    switch (c & 7) {
+      case 0: case 1:
+        if ((c & 0xe0) == 0x60 && !(written & (1 << k(at)))) return false;
+        break;
+      case 2: case 3:
+        written |= 1 << k(at);
+        break;
+      case 5:
+        if ((c & 0xf0) == 0) meet(i + 1 + k(at), written);
+        else {
+          meet(i + 1 + load<u8>(at, 2), written);
+          meet(i + 1 + load<u8>(at, 3), written);
+        }
+        written = 0xffff;
+        break;
+      default:
+    }
+  }
+  return true;
 }
 
 /** Run the filter on the linear bytes from skb.data: true = keep. */

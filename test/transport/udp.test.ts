@@ -239,6 +239,19 @@ test('echo sockets: identifier is the port, only echo requests leave', async () 
   assert.is(h.recv(s), -11);
 });
 
+test('a BPF program that reads scratch it has not written on every way there is refused', async () => {
+  const h = await TestHost.create();
+  const s = h.socket(AF_INET, SOCK_DGRAM);
+  type Insn = [code: number, jt: number, jf: number, k: number];
+  const attach = (...program: Insn[]): number => h.set(s, 1, 26, cat([program.length, 0], new Uint8Array(14), program.flatMap(([code, jt, jf, k]) => [code, 0, jt, jf, k, 0, 0, 0])));
+  const LD_MEM = 0x60, LDX_MEM = 0x61, ST = 0x02, STX = 0x03, JEQ = 0x15, JA = 0x05, RET_A = 0x16, LEN = 0x80;
+  assert.is(attach([LD_MEM, 0, 0, 3], [RET_A, 0, 0, 0]), -22);
+  assert.is(attach([LDX_MEM, 0, 0, 0], [RET_A, 0, 0, 0]), -22);
+  assert.is(attach([LEN, 0, 0, 0], [JEQ, 0, 1, 5], [ST, 0, 0, 2], [LD_MEM, 0, 0, 2], [RET_A, 0, 0, 0]), -22, 'one way only');
+  assert.is(attach([JA, 0, 0, 1], [ST, 0, 0, 1], [LD_MEM, 0, 0, 1], [RET_A, 0, 0, 0]), -22, 'jumped over');
+  assert.is(attach([LEN, 0, 0, 0], [ST, 0, 0, 15], [JEQ, 0, 1, 5], [STX, 0, 0, 1], [LD_MEM, 0, 0, 15], [RET_A, 0, 0, 0]), 0);
+});
+
 test('a classic BPF filter decides what a socket gets', async () => {
   const h = await TestHost.create();
   const s = h.socket(AF_INET, SOCK_DGRAM);

@@ -1,7 +1,7 @@
 // Listeners: from SYN to accept(). The request records are in request.ts.
 import { Poll } from "../../abi";
 import { addrCopy, addrIsV4, v6IsLinkLocal } from "../../lib/addr";
-import { seqGt, seqLt } from "../../lib/seq";
+import { seqGt } from "../../lib/seq";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { Sock, SockFlag, SockKind, sockAlloc, sockFree, sockWake, SOCK_STREAM } from "../../core/sock";
@@ -177,12 +177,6 @@ function promote(r: Request): Tcb | null {
 }
 
 // ---- segments ----
-function inWindow(seq: u32, end: u32, from: u32, to: u32): bool {
-  if (seq == from) return true;
-  if (seqGt(end, from) && seqLt(seq, to)) return true;
-  return seq == to && seq == end;
-}
-
 function requestAck(r: Request): void {
   const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, r.tos);
   if (!f) return;
@@ -219,7 +213,7 @@ export function requestInput(r: Request): Tcb | null {
     dropCount(Drop.TCP_INVALID_ACK);
     return null;
   }
-  if (paws || !inWindow(IN.seq, IN.end, r.rcvIsn + 1, r.rcvIsn + 1 + r.rcvWnd)) {
+  if (paws || !IN.inWindow(r.rcvIsn + 1, r.rcvIsn + 1 + r.rcvWnd)) {
     if (!rst && oowAllowed(oow)) requestAck(r);
     if (paws) mibInc(Mib.TcpExtPAWSEstab);
     dropCount(paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE);

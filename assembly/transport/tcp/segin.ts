@@ -1,4 +1,5 @@
 // The segment being received, decoded once. Input never nests (loopback delivers from its own bottom half), so one record serves.
+import { seqGt, seqLt } from "../../lib/seq";
 import { TcpFlag, TcpOptions } from "../../wire/tcp";
 
 @unmanaged @final export class SegIn {
@@ -29,6 +30,12 @@ import { TcpFlag, TcpOptions } from "../../wire/tcp";
   @inline get saddr(): usize { return changetype<usize>(this) + offsetof<SegIn>("s0"); }
   @inline get daddr(): usize { return changetype<usize>(this) + offsetof<SegIn>("d0"); }
   @inline has(f: TcpFlag): bool { return (this.flags & f) != 0; }
+  /** Does it touch the window [from, to) (RFC 9293 3.10.7.4 first, in Linux's reading)? */
+  inWindow(from: u32, to: u32): bool {
+    if (this.seq == from) return true;
+    if (seqGt(this.end, from) && seqLt(this.seq, to)) return true;
+    return this.seq == to && this.seq == this.end;
+  }
 }
 export const IN = changetype<SegIn>(memory.data(offsetof<SegIn>(), 8));
 export const OPT = changetype<TcpOptions>(memory.data(offsetof<TcpOptions>(), 4));

@@ -4,7 +4,7 @@ import { Usage } from "../../abi";
 import { addrCopy, addrIsV4, addrV4, v4IsLoopback, v6IsLoopback } from "../../lib/addr";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
-import { seqGeq, seqGt, seqLt } from "../../lib/seq";
+import { seqGeq, seqGt } from "../../lib/seq";
 import { Mib, mibInc } from "../../core/mib";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
@@ -119,12 +119,6 @@ function takeTs(tw: TimeWait): void {
   tw.tsRecentStamp = now() / SEC;
 }
 
-function inWindow(seq: u32, end: u32, from: u32, to: u32): bool {
-  if (seq == from) return true;
-  if (seqGt(end, from) && seqLt(seq, to)) return true;
-  return seq == to && seq == end;
-}
-
 /** What the caller does with a segment for a TIME_WAIT record. */
 export const enum TwAction { DONE, SYN }
 
@@ -168,7 +162,7 @@ export function timeWaitInput(tw: TimeWait, isn: usize): TwAction {
 }
 
 function finWait2(tw: TimeWait, paws: bool): void {
-  if (paws || !inWindow(IN.seq, IN.end, tw.rcvNxt, tw.rcvNxt + tw.rcvWnd)) {
+  if (paws || !IN.inWindow(tw.rcvNxt, tw.rcvNxt + tw.rcvWnd)) {
     if (!IN.has(TcpFlag.RST)) twAckLimited(tw);
     return;
   }

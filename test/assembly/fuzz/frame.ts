@@ -137,7 +137,7 @@ export function opIcmpError(): void {
   finish(how | 16, vif, total);
 }
 
-/** A datagram: how, family, peer and own port, payload length, then as much payload as there is. */
+/** A datagram: how (64: the length field of UDP is a byte that follows, not the truth), family, peer and own port, payload length, then as much payload as there is. */
 export function opDatagram(): void {
   const how = u8In(), kind = u8In(), sport = u16In(), dport = u16In(), len = min(u16In() & 0x7ff, 1400);
   const v6 = (kind & 1) != 0, vif = (kind >> 1) & 1, hlen: u32 = v6 ? 40 : 20;
@@ -161,7 +161,7 @@ export function opDatagram(): void {
   }
   putBe16(u, sport);
   putBe16(u + 2, dport);
-  putBe16(u + 4, 8 + len);
+  putBe16(u + 4, how & 64 ? u8In() : 8 + len);
   const n = min(left(), len);
   memory.copy(u + 8, rest(), n);
   skip(n);

@@ -183,6 +183,10 @@ function fixUpper(addrs: usize, addrLen: u32, proto: u32, q: usize, n: u32): voi
   const at: u32 = proto == 6 ? 16 : proto == 17 ? 6 : 2;
   if ((proto != 6 && proto != 17 && proto != 1 && proto != 2 && proto != 58) || n < at + 2) return;
   store<u16>(q + at, 0);
+  if (proto == 17) { // it has a length of its own; too short to cover a checksum, it has none
+    n = min(n, be16(q + 4));
+    if (n < 8) return;
+  }
   const pseudo = proto == 1 || proto == 2 ? 0 : csumPseudo(addrs, addrs + addrLen, addrLen, proto, n);
   const sum = csumFinish(csumAdd(q, n, pseudo));
   store<u16>(q + at, <u16>(proto == 17 && !sum ? 0xffff : sum));
