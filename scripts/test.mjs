@@ -30,7 +30,8 @@ function jobs(patterns) {
     out.push(job);
     if (CORE.test(source) && !process.env.NUSE_TEST_CORE) out.push({ ...job, label: `${path} (sanitizer)`, env: { NUSE_TEST_CORE: 'core.sanitizer.wasm' }, limit: limit * 2 });
   }
-  return out.sort((a, b) => Number(a.alone) - Number(b.alone) || (a.label < b.label ? -1 : 1));
+  // Long ones first, so that no lane is idle while the other has them to itself.
+  return out.sort((a, b) => Number(a.alone) - Number(b.alone) || b.limit - a.limit || (a.label < b.label ? -1 : 1));
 }
 
 /** Process groups of running tests: they end with us. */
