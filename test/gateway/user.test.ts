@@ -278,14 +278,30 @@ while True:
   s.close();
 });
 
-test('killed, it leaves nothing', async () => {
+test('killed, it leaves nothing: its program and the client outside hear of it, and the port is free', async () => {
   const outside = await freePort(), mark = `nuse-mark-${process.pid}`;
-  const p = lab.start(['sh', '-c', `exec sleep 300 # ${mark}`], { options: ['-p', `${outside}:80`] });
-  await until(() => Promise.resolve(assert.ok(processes('sleep 300').length)));
-  for (const pid of processes(mark).filter((x) => processes('nuse.mjs').includes(x))) process.kill(pid, 'SIGKILL');
-  await p.finish();
+  // What the runtime holds must go with it; a program goes on, as it likes, without a network.
+  const p = lab.start(python(`
+# ${mark}
+l = socket.create_server(('', 80))
+print('listening')
+c = l.accept()[0]
+print('accepted')
+try: print(c.recv(10))
+except OSError as e: print(errno.errorcode[e.errno])`), { options: ['-p', `127.0.0.1:${outside}:80`] });
+  await p.until(/listening/, 60000);
+  const client = connect(outside, '127.0.0.1');
+  const heard = new Promise<string>((done) => {
+    client.on('error', (e: NodeJS.ErrnoException) => done(e.code ?? ''));
+    client.on('end', () => done('end'));
+    client.resume();
+  });
+  await p.until(/accepted/, 60000);
+  p.kill('SIGKILL');
+  assert.match((await p.finish(60000)).stdout, /accepted\nECONNRESET\n$/);
+  assert.match(await heard, /^(end|ECONNRESET)$/);
   await until(() => Promise.resolve(assert.equal(processes(mark), [])));
-  const s = await lab.run(['true'], { options: ['-p', `${outside}:80`] });
+  const s = await lab.run(['true'], { options: ['-p', `127.0.0.1:${outside}:80`] });
   assert.is(s.code, 0, s.stderr);
 });
 
