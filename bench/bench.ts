@@ -8,6 +8,7 @@ import { apiBackToBack } from './api.js';
 import { browserBackToBack } from './browser.js';
 import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
 import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
+import { recordCost, recordLines } from './record.js';
 import { userLines, userNetwork } from './user.js';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5), SECONDS = Number(process.env.BENCH_SECONDS ?? 2);
@@ -185,6 +186,11 @@ try {
     const own = await figures();
     result[name] = own;
     for (const [k, v] of Object.entries(own)) console.log(`${k.padEnd(52)} ${v.toPrecision(4)}`);
+  }
+  if (!wanted.length || wanted.includes('record')) {
+    const record = await recordCost(ROUNDS, SECONDS);
+    result.record = record;
+    for (const line of recordLines(record)) console.log(line);
   }
   mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(ROOT, 'bench/results/latest.json'), JSON.stringify(result, null, 2) + '\n');

@@ -46,3 +46,8 @@ export async function recordCost(rounds: number, seconds: number, dir?: string):
     await lab.close();
   }
 }
+
+/** One line for each scenario. */
+export function recordLines(costs: Record<string, RecordCost>): string[] {
+  return Object.entries(costs).map(([name, c]) => `record ${name.padEnd(25)} plain ${c.plain.toFixed(0)}   recorded ${c.recorded.toFixed(0)} Mbit/s   cost ${c.cost.toFixed(1)} %`);
+}

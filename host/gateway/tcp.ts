@@ -22,6 +22,12 @@ interface Opening {
   connected: boolean;
 }
 
+/** End a connection that nobody wants any more; node would wait for one in the making to be established before it resets it. */
+function abandon(socket: Socket): void {
+  if (socket.connecting) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
 export class TcpForwarder {
   private readonly opening = new Map<string, Opening>();
   private readonly splices = new Set<Splice>();
@@ -46,7 +52,7 @@ export class TcpForwarder {
 
   /** End everything. */
   close(): void {
-    for (const { socket } of this.opening.values()) socket.resetAndDestroy();
+    for (const { socket } of this.opening.values()) abandon(socket);
     this.opening.clear();
     for (const s of [...this.splices]) s.end();
     this.listener.close();
@@ -99,7 +105,7 @@ export class TcpForwarder {
     const o = this.opening.get(key);
     if (!o) return;
     this.opening.delete(key);
-    o.socket.resetAndDestroy();
+    abandon(o.socket);
   }
 
   private sweepLater(): void {

@@ -1,7 +1,7 @@
 // Addresses from the link: DHCP and router advertisements of the gateway, and DHCP of dnsmasq over a TAP.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Lab } from '../interop/lab.js';
+import { Lab, type Program } from '../interop/lab.js';
 import { UserLab, privileged } from './lab.js';
 
 const test = suite('gateway: dhcp and router advertisements');
@@ -16,6 +16,16 @@ for a in ('192.0.2.200', '2001:db8::1'):
   s = socket.socket(socket.AF_INET6 if ':' in a else socket.AF_INET, socket.SOCK_DGRAM)
   s.connect((a, 9))
   print(s.getsockname()[0])" 2>/dev/null && break; sleep 0.1; done; cat /etc/resolv.conf`];
+
+// It waits for a while; the other tests run meanwhile.
+let serverless: Program | undefined;
+test.before(() => {
+  if (!privileged) return;
+  const ns = net.netns('e');
+  net.tap(ns, 'tap0');
+  const conf = net.file('none.conf', 'interface eth0\n viftype TAP\n dev tap0\n dhcp on\n');
+  serverless = net.nuse(ns, ['-c', conf, '--', 'true']);
+});
 
 test('a stack of USER configures itself from its gateway', async () => {
   const conf = lab.file('auto.conf', 'interface eth0\n viftype USER\n macaddr 02:00:00:00:00:05\n dhcp on\n slaac on\n');
@@ -56,10 +66,7 @@ if (privileged) {
   });
 
   test('without a server the program runs all the same, and hears why it has no address', async () => {
-    const ns = net.netns('e');
-    net.tap(ns, 'tap0');
-    const conf = net.file('none.conf', 'interface eth0\n viftype TAP\n dev tap0\n dhcp on\n');
-    const r = await net.nuse(ns, ['-c', conf, '--', 'true']).finish(60000);
+    const r = await serverless!.finish(60000);
     assert.is(r.code, 0);
     assert.match(r.stderr, /eth0: no DHCP server has answered/);
   });
