@@ -27,11 +27,17 @@ export function arenaInit(base: usize, end: usize): void {
 
 /** `size` zeroed bytes aligned to `align`, a power of two; traps when memory is too small or init is over. */
 export function carve(size: usize, align: usize = 16): usize {
+  const p = carveRaw(size, align);
+  memory.fill(p, 0, size);
+  return p;
+}
+
+/** As carve, but the bytes are whatever they were, and are not touched: memory that is never used costs the machine nothing. */
+export function carveRaw(size: usize, align: usize): usize {
   assert(!A.sealed, "carve after init");
   const p = alignUp(A.next, align);
   if (size + RED_ZONE > A.end - p || p > A.end) panic("linear memory too small for the configured tables");
   A.next = p + size;
-  memory.fill(p, 0, size);
   if (isDefined(SANITIZE)) redZone();
   return p;
 }

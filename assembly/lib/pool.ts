@@ -4,7 +4,7 @@
 // so that use after free, double free and writes outside a slot trap where they can be blamed; poolCheck looks at all of them.
 import { Usage } from "../abi";
 import { panic } from "./panic";
-import { POISON, carve, poisoned } from "./arena";
+import { POISON, carve, carveRaw, poisoned } from "./arena";
 import { alignUp } from "./bytes";
 
 const RED_ZONE: usize = isDefined(SANITIZE) ? 32 : 0;
@@ -24,6 +24,8 @@ const POOLS: usize = memory.data(64 * 4, 4);
   /** Allocations refused because the pool was empty. */
   failed: u32;
   free: usize;
+  /** Slots from here on were never used: their memory has not been touched, and costs the machine nothing. */
+  fresh: usize;
   /** One bit per slot: allocated. */
   map: usize;
 
@@ -37,17 +39,19 @@ const POOLS: usize = memory.data(64 * 4, 4);
     this.map = carve(((capacity + 31) >> 5) << 2, 4);
     this.used = 0;
     this.free = 0;
-    let p = this.base + this.stride * capacity;
-    for (let i: u32 = 0; i < capacity; i++) {
+    this.fresh = isDefined(SANITIZE) ? this.end : this.base;
+    if (isDefined(SANITIZE)) this.poisonAll();
+  }
+  private poisonAll(): void {
+    for (let p = this.end; p > this.base;) {
       p -= this.stride;
-      if (isDefined(SANITIZE)) {
-        memory.fill(p, POISON, this.stride);
-        store<u32>(p, FREE_MARK, 4);
-      }
+      memory.fill(p, POISON, this.stride);
+      store<u32>(p, FREE_MARK, 4);
       store<usize>(p, this.free);
       this.free = p;
     }
   }
+  @inline private get end(): usize { return this.base + this.stride * this.capacity; }
 
   /** A zeroed slot, or 0 when the pool is exhausted (counted in `failed`). */
   alloc(): usize {
@@ -58,13 +62,18 @@ const POOLS: usize = memory.data(64 * 4, 4);
 
   /** As alloc, but the slot's bytes are whatever they were: for buffers that are filled at once. */
   allocRaw(): usize {
-    const p = this.free;
-    if (!p) {
-      this.failed++;
-      return 0;
+    let p = this.free;
+    if (p) {
+      if (isDefined(SANITIZE)) this.checkFree(p);
+      this.free = load<usize>(p);
+    } else {
+      p = this.fresh;
+      if (p == this.end) {
+        this.failed++;
+        return 0;
+      }
+      this.fresh = p + this.stride;
     }
-    if (isDefined(SANITIZE)) this.checkFree(p);
-    this.free = load<usize>(p);
     this.used++;
     if (this.used > this.peak) this.peak = this.used;
     this.mark(this.indexOf(p), true);
@@ -117,8 +126,8 @@ const POOLS: usize = memory.data(64 * 4, 4);
 }
 
 function carveSlots(size: usize, align: usize): usize {
-  if (!isDefined(SANITIZE)) return carve(size, align);
-  const zone = alignUp(RED_ZONE, align), p = carve(zone + size, align);
+  if (!isDefined(SANITIZE)) return carveRaw(size, align);
+  const zone = alignUp(RED_ZONE, align), p = carveRaw(zone + size, align);
   memory.fill(p, POISON, zone);
   return p + zone;
 }

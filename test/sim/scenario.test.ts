@@ -82,4 +82,16 @@ test('loss by list, changes by schedule, a link that goes down', async () => {
   assert.equal(r.log.map((l) => l.time), [2e9, 3e9, 4e9]);
 });
 
+test('200 nodes in one process, each in less than 2 MiB', async () => {
+  const pairs = Array.from({ length: 100 }, (_, i) => i), before = process.memoryUsage().rss;
+  const r = await run(module, {
+    duration: '2s', links: pairs.map((i) => ({ between: [`a${i}`, `b${i}`] as [string, string], rate: '10Mbit', delay: '1ms' })),
+    apps: pairs.map((i) => ({ name: `app${i}`, type: 'datagrams' as const, from: `a${i}`, to: `b${i}`, rate: '8kbit', size: 100, start: '1s' })),
+  });
+  const each = (process.memoryUsage().rss - before) / 200;
+  assert.is(new Set(Object.values(r.nodes)).size, 200);
+  for (const i of pairs) assert.ok(r.metrics[`app${i}.lost`] <= 1, `app${i} lost ${r.metrics[`app${i}.lost`]}`);
+  assert.ok(each < 2 * 2 ** 20, `${(each / 2 ** 20).toFixed(2)} MiB each`);
+});
+
 test.run();
