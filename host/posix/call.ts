@@ -1,10 +1,10 @@
 // One notified system call: the record of the kernel, the task's memory, and the answer.
 import type { PosixNative } from './native.js';
-import { EFAULT, EINVAL, O_NONBLOCK } from './linux.js';
+import { EINVAL, O_NONBLOCK } from './linux.js';
 
 /** struct record of native/notify.c: struct seccomp_notif, and what its first argument means. */
-const RECORD_SIZE = 96;
-const PID = 8, NR = 16, ARGS = 32, INODE = 80, FILE_FLAGS = 88;
+const RECORD_SIZE = 88;
+const PID = 8, NR = 16, ARGS = 32, INODE = 80;
 const CONTINUE = 1;
 /** Largest socket address, sizeof(struct sockaddr_storage). */
 export const ADDRESS_MAX = 128;
@@ -14,17 +14,28 @@ export class Call {
   private readonly view = new DataView(this.record.buffer);
   /** True from the moment an answer was tried. */
   answered = false;
+  /** File status flags of the descriptor; -1 = not looked at. */
+  private flags = -1;
 
   constructor(private readonly native: PosixNative, readonly notify: number) {}
 
+  /** Receive the next call (posixNotifyReceive): its result. */
+  receive(wait: number): number {
+    this.answered = false;
+    this.flags = -1;
+    return this.native.posixNotifyReceive(this.notify, this.record, wait);
+  }
   /** System call number. */
   get nr(): number { return this.view.getInt32(NR, true); }
   /** The calling thread. */
   get tid(): number { return this.view.getUint32(PID, true); }
   /** Inode of the socket that the first argument meant when the call was made; 0 = no socket, -errno. Not of socket(2). */
   get inode(): number { return this.view.getFloat64(INODE, true); }
-  /** Whether that descriptor had O_NONBLOCK. */
-  get nonblock(): boolean { return (this.view.getInt32(FILE_FLAGS, true) & O_NONBLOCK) !== 0; }
+  /** Whether that descriptor had O_NONBLOCK when this was first asked. */
+  get nonblock(): boolean {
+    if (this.flags < 0) this.flags = Math.max(0, this.native.posixTaskFlags(this.tid, this.int(0), this.inode));
+    return (this.flags & O_NONBLOCK) !== 0;
+  }
   /** Argument i as an int. */
   int(i: number): number { return this.view.getInt32(ARGS + 8 * i, true); }
   /** Argument i as an unsigned int. */
@@ -46,6 +57,10 @@ export class Call {
   /** What recvfrom stores: `length` bytes at `data`, and the name of nameLength bytes at `name`; 0 or -errno. */
   deliver(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
     return this.native.posixDeliver(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.long(5));
+  }
+  /** `length` bytes at `at` to the task's address, and the length as an int; 0 or -EFAULT. */
+  store(memory: Uint8Array, at: number, length: number, address: number, lengthAddress: number): number {
+    return this.native.posixStore(this.tid, memory, at, length, address, lengthAddress);
   }
   /** Nobody else's memory was read or will be written: the call is still waiting. */
   valid(): boolean {
@@ -75,14 +90,7 @@ export class Call {
   }
   /** Store an address for (sockaddr *, socklen_t *) results: cut to the room, with its full length; 0 or -errno. */
   writeAddress(address: number, lengthAddress: number, memory: Uint8Array, at: number, length: number): number {
-    if (!address) return 0;
-    const four = new DataView(SCRATCH.buffer);
-    if (this.read(lengthAddress, SCRATCH, 0, 4) < 0) return -EFAULT;
-    const room = four.getInt32(0, true);
-    if (room < 0) return -EINVAL;
-    if (this.write(address, memory, at, Math.min(room, length)) < 0) return -EFAULT;
-    four.setInt32(0, length, true);
-    return this.write(lengthAddress, SCRATCH, 0, 4) < 0 ? -EFAULT : 0;
+    return address ? this.native.posixDeliver(this.tid, memory, at, 0, 0, at, length, address, lengthAddress) : 0;
   }
 }
 

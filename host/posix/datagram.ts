@@ -9,7 +9,7 @@
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_NETLINK, EAGAIN, EFAULT, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  AF_NETLINK, EAGAIN, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
   MSG_WAITFORONE, SIOCOUTQ, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SHUT_RDWR,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
@@ -326,7 +326,8 @@ export class DatagramSocket extends PosixSocket {
     const { messages, native, core, mem } = this.sup;
     const gather = (iov: number, count: number): number => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE);
     const record = address ? messages.fromHeader(call, gather, address) : messages.fromSendto(call);
-    const n = record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+    // A call that was interrupted meanwhile comes again: nothing is sent twice, and nothing of another task's.
+    const n = record < 0 ? record : !call.valid() ? -EINTR : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
     if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
     return n;
   }

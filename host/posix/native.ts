@@ -1,8 +1,11 @@
 // The native functions of the glue (host/posix/native/*.c) as TypeScript sees them. Every result is a number, -errno
-// when the call failed. `record` is a notified call (96 bytes, see call.ts); `memory` any typed array.
+// when the call failed. `record` is a notified call (88 bytes, see call.ts); `memory` any typed array.
 
 export interface PosixNative {
-  /** Next call of the next `wait` µs into the record: 0; -EAGAIN none, -ENOENT it was interrupted, -EPIPE every program has gone. */
+  /**
+   * Next call of the next `wait` µs (negative: the descriptor has been seen readable) into the record: 0; -EAGAIN none, -ENOENT it was
+   * interrupted, -EPIPE every program has gone. A copy of the descriptor that the call means is kept until it is answered.
+   */
   posixNotifyReceive(notify: number, record: Uint8Array, wait: number): number;
   /** flags 1: the kernel goes on with the call. -ENOENT: it was interrupted, the answer did not arrive. */
   posixNotifyAnswer(notify: number, record: Uint8Array, value: number, errno: number, flags: number): number;
@@ -29,12 +32,20 @@ export interface PosixNative {
     tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
     name: number, nameLength: number, nameThere: number, lengthThere: number,
   ): number;
+  /** `length` bytes at `offset` to `address`, and the length as an int to `lengthAddress`. */
+  posixStore(pid: number, memory: Uint8Array, offset: number, length: number, address: number, lengthAddress: number): number;
+  /** File status flags of the task's descriptor. */
+  posixTaskFlags(tid: number, fd: number, inode: number): number;
+  /** The call received last is held: forget the copy of its descriptor. */
+  posixTaskRelease(): number;
   /** out = [the program's end, ours]; inode of the program's end. */
   posixPair(type: number, out: Int32Array): number;
   /** out = [a unix stream socket without a peer]; its inode. */
   posixStream(out: Int32Array): number;
-  /** Give the program's end a peer: our end. */
-  posixJoin(end: number): number;
+  /** Give the program's end a peer and prepare it: our end; out = [the bytes that fill it]. */
+  posixJoin(tid: number, there: number, inode: number, quiet: number, out: Int32Array): number;
+  /** Make the program's end look unconnected: full, and when `quiet` without any wait. The bytes in it. */
+  posixPrepare(end: number, quiet: number): number;
   /** Transfers between a descriptor and the (address, length) pairs at `at`. */
   posixReadv(fd: number, memory: Uint8Array, at: number, count: number, limit: number): number;
   posixWritev(fd: number, memory: Uint8Array, at: number, count: number): number;
@@ -46,9 +57,11 @@ export interface PosixNative {
   posixPoll(fd: number, events: number): number;
   posixSetInt(fd: number, option: number, value: number): number;
   posixSetTimeout(fd: number, option: number, microseconds: number): number;
-  posixFill(fd: number): number;
-  /** Undo posixFill, which wrote `filling` bytes, and set the send buffer of the program's end (-1 = nobody holds it). */
-  posixOpenPair(end: number, own: number, sendBuffer: number, filling: number): number;
+  /** Undo posixPrepare, which wrote `filling` bytes, and set options of the program's end (times in µs, negative: none). */
+  posixOpenPair(
+    tid: number, there: number, inode: number, own: number, sendBuffer: number, filling: number,
+    lowWater: number, receiveTimeout: number, sendTimeout: number,
+  ): number;
   posixNonblock(fd: number): number;
   posixShutdown(fd: number, how: number): number;
   /** Wake caller and supervisor on one processor; -errno where the kernel cannot. */

@@ -1,5 +1,5 @@
 // setsockopt and getsockopt. The core keeps the options; those that govern the native data path are set on the pair too.
-import { ARG, CONTROL, DATA, DATA_SIZE } from '../abi/constants.js';
+import { ARG, DATA, DATA_SIZE } from '../abi/constants.js';
 import { SCRATCH, type Call } from './call.js';
 import {
   EDOM, EFAULT, EINVAL, SOL_SOCKET, SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ERROR, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE,
@@ -9,6 +9,8 @@ import type { PosixSocket } from './socket.js';
 
 /** sizeof(struct timeval). */
 const TIMEVAL = 16;
+/** sizeof(struct sock_fprog). */
+const FPROG = 16;
 /** Instructions of a classic BPF program, BPF_MAXINSNS, 8 bytes each. */
 const BPF_MAX = 4096;
 /** Options longer than ARG has room for travel in DATA. */
@@ -37,18 +39,16 @@ function getTimeout(s: PosixSocket, option: number, v: DataView): number {
   return TIMEVAL;
 }
 
-/** struct sock_fprog with its program beside it: 0 or -errno. */
+/** struct sock_fprog, its program behind it where the core has it: 0 or -errno. */
 function attachFilter(s: PosixSocket, call: Call, name: number): number {
   const { mem, core } = s.sup;
-  if (call.int(4) !== 16) return -EINVAL;
-  if (call.read(call.long(3), mem.u8, ARG, 16) < 0) return -EFAULT;
-  const count = mem.view.getUint16(ARG, true);
-  const program = mem.view.getUint32(ARG + 8, true) + mem.view.getUint32(ARG + 12, true) * 4294967296;
+  if (call.int(4) !== FPROG) return -EINVAL;
+  if (call.read(call.long(3), mem.u8, DATA, FPROG) < 0) return -EFAULT;
+  const count = mem.view.getUint16(DATA, true);
+  const program = mem.view.getUint32(DATA + 8, true) + mem.view.getUint32(DATA + 12, true) * 4294967296;
   if (count === 0 || count > BPF_MAX) return -EINVAL;
-  if (call.read(program, mem.u8, CONTROL, count * 8) < 0) return -EFAULT;
-  mem.view.setUint32(ARG + 8, CONTROL, true);
-  mem.view.setUint32(ARG + 12, 0, true);
-  return core.sys_setsockopt(s.handle, SOL_SOCKET, name, ARG, 16);
+  if (call.read(program, mem.u8, DATA + FPROG, count * 8) < 0) return -EFAULT;
+  return core.sys_setsockopt(s.handle, SOL_SOCKET, name, DATA, FPROG + count * 8);
 }
 
 /** What the pair must know of an option that the core has accepted. */
@@ -101,9 +101,7 @@ function get(s: PosixSocket, call: Call): number {
     if (length < 0) return length;
   }
   length = Math.min(length, room);
-  new DataView(SCRATCH.buffer).setInt32(0, length, true);
-  if (call.write(call.long(3), mem.u8, at, length) < 0 || call.write(call.long(4), SCRATCH, 0, 4) < 0) return -EFAULT;
-  return 0;
+  return call.store(mem.u8, at, length, call.long(3), call.long(4));
 }
 
 export function getsockopt(s: PosixSocket, call: Call): void {

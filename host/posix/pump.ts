@@ -108,7 +108,6 @@ export function pumpIn(s: StreamSocket): Flow {
       if (s.failedWith(-pieces) || ready & Poll.ERR) return Flow.BROKEN;
       if (!(ready & Poll.RDHUP)) return Flow.WAIT;
       s.inEnded = true;
-      s.hangupIsAmbiguous = true;
       native.posixShutdown(s.fd, SHUT_WR);
       return Flow.WAIT;
     }

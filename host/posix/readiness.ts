@@ -8,13 +8,13 @@ import type { GlueLoop } from './supervisor.js';
 const BATCH = 256;
 /** Batches of one look. */
 const BATCHES = 16;
-const ADD = 1, DELETE = 2;
+const ADD = 1;
 
 export class Readiness {
   private readonly epoll: number;
   private readonly source: number;
   private readonly ready = new Uint32Array(2 * BATCH);
-  private readonly watched = new Map<number, { fd: number; fn: (events: number) => void }>();
+  private readonly watched = new Map<number, (events: number) => void>();
   private next = 0;
 
   constructor(private readonly native: PosixNative, private readonly loop: GlueLoop) {
@@ -28,14 +28,11 @@ export class Readiness {
     while (this.watched.has(this.next));
     const id = this.next;
     this.native.posixEpollControl(this.epoll, ADD, fd, events, id);
-    this.watched.set(id, { fd, fn });
+    this.watched.set(id, fn);
     return id;
   }
-  /** Before its fd is closed. */
-  remove(id: number): void {
-    const w = this.watched.get(id);
-    if (!w) return;
-    this.native.posixEpollControl(this.epoll, DELETE, w.fd, 0, 0);
+  /** Its fd, of which there is no other copy, is being closed: the kernel forgets it by itself. */
+  closed(id: number): void {
     this.watched.delete(id);
   }
   /** Tell what is ready now. */
@@ -46,7 +43,7 @@ export class Readiness {
       if (n <= 0) return;
       this.loop.stamp();
       // Ids come back after 2^31 sockets: one whose socket has gone meanwhile finds nothing.
-      for (let i = 0; i < n; i++) this.watched.get(this.ready[2 * i])?.fn(this.ready[2 * i + 1]);
+      for (let i = 0; i < n; i++) this.watched.get(this.ready[2 * i])?.(this.ready[2 * i + 1]);
       this.loop.requestPoll();
     }
   }

@@ -65,7 +65,7 @@ export abstract class PosixSocket {
   unwatch(): void {
     if (this.fd < 0) return;
     this.sup.native.posixGuard(this.fd, 0, 0, 0);
-    this.sup.readiness.remove(this.source);
+    this.sup.readiness.closed(this.source);
     this.sup.native.posixClose(this.fd);
     this.fd = -1;
   }

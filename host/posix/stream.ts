@@ -39,6 +39,8 @@ export class StreamSocket extends PosixSocket {
   private lowWater = 0;
   /** Junk bytes in the pair until the connection stands. */
   private filling = 0;
+  /** The program's end has time limits that are not its own. */
+  private quiet = false;
   /** SO_ERROR when the pumps have already taken it from the core. */
   private error = 0;
   // of the pumps
@@ -57,30 +59,27 @@ export class StreamSocket extends PosixSocket {
   }
 
   /** Have an end of our own: 0 or -errno. Without one, whether the program still holds the socket is only looked up now and then. */
-  private join(): number {
+  private join(quiet: boolean): number {
     if (this.fd >= 0 || this.state !== State.FRESH) return 0;
-    const { native } = this.sup;
-    const end = this.end();
-    if (end < 0) return end;
-    native.posixSetTimeout(end, SO_SNDTIMEO, 1); // the peer is there at once, or not at all
-    const own = native.posixJoin(end);
-    if (own >= 0) {
-      this.prepare(end);
-      this.watch(own);
-      this.seen(this.tid, this.there);
-      this.sup.held(this);
-    }
-    native.posixClose(end);
-    return own < 0 ? own : 0;
+    const { native, pair } = this.sup;
+    const own = native.posixJoin(this.tid, this.there, this.inode, quiet ? 1 : 0, pair);
+    if (own < 0) return own;
+    this.filling = pair[0];
+    this.quiet = quiet;
+    this.watch(own);
+    this.seen(this.tid, this.there);
+    this.sup.held(this);
+    return 0;
   }
-  override bound(): number { return this.join(); }
-  /** Make the program's end look unconnected. */
-  private prepare(end: number): void {
-    const { native } = this.sup;
-    native.posixSetInt(end, SO_SNDBUF, 1);
-    native.posixSetTimeout(end, SO_SNDTIMEO, 1);
-    native.posixSetTimeout(end, SO_RCVTIMEO, 1);
-    this.filling = native.posixFill(end);
+  override bound(): number { return this.join(true); }
+  /** Not connected, nor about to be: blocking calls of the program must not wait for ever. */
+  private quieten(): void {
+    if (this.quiet || this.fd < 0) return;
+    this.quiet = true;
+    this.withEnd((end) => {
+      this.sup.native.posixSetTimeout(end, SO_SNDTIMEO, 1);
+      this.sup.native.posixSetTimeout(end, SO_RCVTIMEO, 1);
+    });
   }
 
   onData(events: number): void {
@@ -159,10 +158,12 @@ export class StreamSocket extends PosixSocket {
       this.awaitConnection(call, -EALREADY);
       return;
     }
-    let r = this.join() || this.sup.coreConnect(this.handle, call);
+    // One that does not block needs no limits: should the program change that, its calls wait for the connection, as the kernel's.
+    let r = this.join(!call.nonblock) || this.sup.coreConnect(this.handle, call);
     // The failure before this attempt has been told already.
     if (r === -ECONNABORTED) r = this.sup.coreConnect(this.handle, call);
     if (this.state === State.CONNECTED || (r < 0 && r !== -EINPROGRESS)) {
+      if (this.state === State.FRESH) this.quieten();
       call.answer(r);
       return;
     }
@@ -193,6 +194,7 @@ export class StreamSocket extends PosixSocket {
     if (ready & (Poll.ERR | Poll.HUP)) {
       const told = this.writers.length > 0;
       this.state = State.FRESH;
+      this.quieten();
       this.retry('writers');
       // Nobody waits for the result: it must show on the descriptor. The junk still unread makes it an error there.
       if (told || !this.announced) return;
@@ -206,14 +208,13 @@ export class StreamSocket extends PosixSocket {
   /** The connection stands: the program's end becomes an ordinary pair. Buffers first, then the junk (one edge, not two). */
   private established(): void {
     const { native } = this.sup;
-    const end = this.end();
-    if (end >= 0) {
-      this.applyTimeouts(end);
-      if (this.lowWater) native.posixSetInt(end, SO_RCVLOWAT, this.lowWater);
-    }
+    const timed = this.quiet || this.receiveTimeout > 0 || this.sendTimeout > 0;
     // SO_SNDBUF stores twice what it is given.
-    native.posixOpenPair(end, this.fd, (this.sendBuffer || BUFFER) >> 1, this.filling);
-    if (end >= 0) native.posixClose(end);
+    native.posixOpenPair(
+      this.tid, this.there, this.inode, this.fd, (this.sendBuffer || BUFFER) >> 1, this.filling,
+      this.lowWater, timed ? this.receiveTimeout : -1, timed ? this.sendTimeout : -1,
+    );
+    this.quiet = false;
     this.transfer();
   }
   /** Start moving data. */
@@ -234,7 +235,8 @@ export class StreamSocket extends PosixSocket {
     }
     const [end, own] = this.sup.pair;
     if (call.nonblock) native.posixNonblock(end);
-    this.prepare(end);
+    this.filling = Math.max(0, native.posixPrepare(end, 1));
+    this.quiet = true;
     const placed = native.posixNotifyReplaceFd(call.notify, call.record, end, call.int(0), 0);
     native.posixClose(end);
     if (placed < 0) {
@@ -253,7 +255,7 @@ export class StreamSocket extends PosixSocket {
 
   // ---- listen, accept ----
   listen(call: Call): void {
-    const r = this.join() || this.sup.core.sys_listen(this.handle, call.int(1));
+    const r = this.join(true) || this.sup.core.sys_listen(this.handle, call.int(1));
     if (r === 0 && this.state === State.FRESH) this.state = State.LISTENING;
     call.answer(r);
   }

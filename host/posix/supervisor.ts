@@ -30,6 +30,8 @@ const BURST = 32;
  */
 const PATIENCE_US = 20;
 const IMPATIENCE = 16;
+/** In place of a time to wait: a call is there. */
+const READY = -1;
 /** How often sockets without a data descriptor are looked at, ns. */
 const SWEEP_NS = 500e6;
 /** How often the end of the last sockets is looked for once every program has gone, ns. */
@@ -126,8 +128,8 @@ export class Supervisor {
   /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
   attach(notify: number, gone: () => void): void {
     this.native.posixNotifySync(notify); // where it is not known, calls only take longer
-    const source = this.loop.addSource(notify, EPOLLIN, () => {
-      if (this.serve(notify)) return;
+    const source = this.loop.addSource(notify, EPOLLIN, (events) => {
+      if (this.serve(notify, events)) return;
       this.loop.removeSource(source);
       this.native.posixClose(notify);
       this.native.posixForgetTasks(); // those of a program that has gone would stay open
@@ -185,17 +187,17 @@ export class Supervisor {
 
   // ---- calls ----
   /** Answer what waits; false when nobody will call any more. */
-  private serve(notify: number): boolean {
-    let wait = 0;
+  private serve(notify: number, events: number): boolean {
+    let wait = events & EPOLLIN ? READY : 0;
     for (let i = 0; i < BURST; i++) {
       const call = this.spare.length && (this.spare[this.spare.length - 1]).notify === notify ? this.spare.pop() as Call : new Call(this.native, notify);
-      call.answered = false;
-      const r = this.native.posixNotifyReceive(notify, call.record, wait);
+      const r = call.receive(wait);
       if (r === -EPIPE) return false;
       if (r < 0) {
         this.recycle(call);
+        if (wait > 0) this.impatience = IMPATIENCE;
+        wait = 0;
         if (r === -ENOENT) continue;
-        if (wait) this.impatience = IMPATIENCE;
         return true;
       }
       // What the program did before the call comes first, and what came of its last call.
@@ -207,6 +209,7 @@ export class Supervisor {
       this.dispatch(call);
       this.current = undefined;
       if (call.answered) this.recycle(call);
+      else this.native.posixTaskRelease();
       this.loop.requestPoll();
       if (this.sent) return true;
       wait = this.more && --this.impatience < 0 ? PATIENCE_US : 0;

@@ -761,6 +761,55 @@ def reuse():
     say('connect after close', call(d.connect, (HOST, p)))
 
 
+def bpf(*instructions):
+    """struct sock_fprog, and what it points to."""
+    code = ctypes.create_string_buffer(b''.join(struct.pack('HBBI', *i) for i in instructions))
+    return struct.pack('HxxxxxxP', len(instructions), ctypes.addressof(code)), code
+
+
+@case
+def filters():
+    SO_ATTACH_FILTER, SO_DETACH_FILTER = 26, 27
+    a, b = udp(), udp()
+    p = port()
+    a.bind((HOST, p))
+    a.settimeout(2)
+    # Only datagrams whose payload (behind the UDP header) begins with 'y'.
+    only_y, keep = bpf((0x30, 0, 0, 8), (0x15, 0, 1, ord('y')), (0x06, 0, 0, 0xffff), (0x06, 0, 0, 0))
+    say('attach', call(a.setsockopt, socket.SOL_SOCKET, SO_ATTACH_FILTER, only_y))
+    for text in (b'no', b'yes', b'never', b'yet'):
+        b.sendto(text, (HOST, p))
+    say('received', [call(a.recv, 100), call(a.recv, 100)])
+    a.setblocking(False)
+    say('no more', call(a.recv, 100))
+    endless, keep2 = bpf((0x05, 0, 0, 5))
+    say('attach what jumps out', call(a.setsockopt, socket.SOL_SOCKET, SO_ATTACH_FILTER, endless))
+    say('attach nothing', call(a.setsockopt, socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack('HxxxxxxP', 0, 0)))
+    say('attach from nowhere', call(a.setsockopt, socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack('HxxxxxxP', 4, 8)))
+    say('attach too short', call(a.setsockopt, socket.SOL_SOCKET, SO_ATTACH_FILTER, only_y[:8]))
+    say('detach', call(a.setsockopt, socket.SOL_SOCKET, SO_DETACH_FILTER, 0))
+    say('detach again', call(a.setsockopt, socket.SOL_SOCKET, SO_DETACH_FILTER, 0))
+    a.settimeout(2)
+    b.sendto(b'no', (HOST, p))
+    say('received without', call(a.recv, 100))
+
+
+@case
+def left_blocking():
+    # A socket that connected without blocking waits like any other once it blocks.
+    a, p = listener()
+    c = tcp()
+    c.setblocking(False)
+    say('connect', call(c.connect, (HOST, p)))
+    c.setblocking(True)
+    s, _ = a.accept()
+    threading.Timer(0.1, lambda: s.send(b'late')).start()
+    say('recv', call(c.recv, 10))
+    s.close()
+    say('end', call(c.recv, 10))
+    say('send', call(c.send, b'x'))
+
+
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 for fn in CASES:
     if ONLY and fn.__name__ not in ONLY:

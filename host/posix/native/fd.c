@@ -57,42 +57,111 @@ static napi_value fd_stream(napi_env env, napi_callback_info info) {
   return posix_number(env, inode_of(fd));
 }
 
-/** Where posixJoin connects to: a listener with a name that the kernel chose; -errno. */
-static int join_listener(struct sockaddr_un *name, socklen_t *size) {
+/** Where posixJoin connects to: a listener with a name that the kernel chose; -errno. `self`: this process. */
+static int join_listener(struct sockaddr_un *name, socklen_t *size, pid_t *self) {
   static _Thread_local int listener = -1;
+  static _Thread_local struct sockaddr_un own;
+  static _Thread_local socklen_t length;
+  static _Thread_local pid_t pid;
   if (listener < 0) {
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     struct sockaddr_un any = {.sun_family = AF_UNIX};
     if (fd < 0) return -errno;
-    if (bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) || listen(fd, SOMAXCONN)) {
+    length = sizeof own;
+    if (bind(fd, (struct sockaddr *)&any, sizeof any.sun_family) || listen(fd, SOMAXCONN) || getsockname(fd, (struct sockaddr *)&own, &length)) {
       int error = errno;
       close(fd);
       return -error;
     }
     listener = fd;
+    pid = getpid();
   }
-  return getsockname(listener, (struct sockaddr *)name, size) ? -errno : listener;
+  *self = pid;
+  *name = own;
+  *size = length;
+  return listener;
 }
 
+static void set_timeout(int fd, int option, int64_t us) {
+  struct timeval tv = {us / 1000000, us % 1000000};
+  setsockopt(fd, SOL_SOCKET, option, &tv, sizeof tv);
+}
+
+/** More than a socket with the smallest send buffer takes: what a short write leaves has met the limit. */
+#define FILLING 16384
+
 /**
- * posixJoin(end of posixStream): give it a peer, as if both had come from one socketpair; the peer, non-blocking, or -errno.
- * The file stays the same, and with it every duplicate and epoll registration of the program.
+ * Make the program's end look unconnected: full, and when `quiet`, with time limits that end every wait at once. The bytes
+ * in it, or -errno.
  */
-static napi_value fd_join(napi_env env, napi_callback_info info) {
+static int prepare(int end, int quiet) {
+  static const char junk[FILLING];
+  int one = 1, filled = 0;
+  ssize_t n;
+  if (quiet) {
+    set_timeout(end, SO_SNDTIMEO, 1);
+    set_timeout(end, SO_RCVTIMEO, 1);
+  }
+  if (setsockopt(end, SOL_SOCKET, SO_SNDBUF, &one, sizeof one)) return -errno;
+  do {
+    n = send(end, junk, sizeof junk, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (n > 0) filled += n;
+  } while (n == (ssize_t)sizeof junk && filled < 16 * FILLING);
+  return filled;
+}
+
+/** posixPrepare(end, quiet): see prepare(). */
+static napi_value fd_prepare(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
+  return posix_number(env, prepare(posix_int(&c, 0), posix_int(&c, 1)));
+}
+
+/** Our copy of the program's end, `found` when it is the caller's to close; -ENOENT. */
+static int end_of(struct call *c, int *found) {
+  int tid = posix_int(c, 0), fd = posix_int(c, 1);
+  int64_t inode = posix_int(c, 2);
+  int end = posix_task_current(tid, fd, inode);
+  *found = end < 0;
+  return end < 0 ? posix_find_end(tid, fd, inode) : end;
+}
+
+static int join(int end) {
   struct sockaddr_un name;
   socklen_t size = sizeof name;
-  int end = posix_int(&c, 0), listener = join_listener(&name, &size);
-  if (listener < 0) return posix_number(env, listener);
-  if (connect(end, (struct sockaddr *)&name, size)) return posix_number(env, -errno);
+  pid_t self = 0;
+  int listener = join_listener(&name, &size, &self);
+  if (listener < 0) return listener;
+  if (connect(end, (struct sockaddr *)&name, size)) return -errno;
   for (;;) {
     int own = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     struct ucred who;
     socklen_t n = sizeof who;
-    if (own < 0) return posix_number(env, -errno);
-    if (getsockopt(own, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 && who.pid == getpid()) return posix_number(env, own);
+    if (own < 0) return -errno;
+    if (getsockopt(own, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0 && who.pid == self) return own;
     close(own); // another process has found the name
   }
+}
+
+/**
+ * posixJoin(tid, fd there, inode, quiet, out: Int32Array): give a socket of posixStream a peer, as if both had come from one socketpair,
+ * and prepare() it; the peer, non-blocking, or -errno. out[0]: the bytes in it. The file stays the same, and with it every
+ * duplicate and epoll registration of the program. Not quiet: only for one that is non-blocking.
+ */
+static napi_value fd_join(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  uint8_t *out = posix_bytes(&c, 4, 0, sizeof(int));
+  if (!out) return posix_number(env, -EINVAL);
+  int found, end = end_of(&c, &found), quiet = posix_int(&c, 3);
+  if (end < 0) return posix_number(env, end);
+  if (quiet) set_timeout(end, SO_SNDTIMEO, 1); // the peer is there at once, or not at all
+  int own = join(end), filled = own < 0 ? 0 : prepare(end, quiet);
+  if (found) close(end);
+  if (filled < 0) {
+    close(own);
+    own = filled;
+  }
+  memcpy(out, &filled, sizeof filled);
+  return posix_number(env, own);
 }
 
 /** Build an iovec from `count` pairs (u32 address, u32 length) at offset `at` of linear memory; 0 or -errno. */
@@ -212,25 +281,23 @@ static napi_value fd_set_timeout(napi_env env, napi_callback_info info) {
   return result(env, setsockopt(posix_int(&c, 0), SOL_SOCKET, posix_int(&c, 1), &tv, sizeof tv));
 }
 
-/** posixFill(fd): write single bytes until the socket is full; their number (at most 65536). */
-static napi_value fd_fill(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  int fd = posix_int(&c, 0), n = 0;
-  while (n < 65536 && send(fd, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1) n++;
-  return posix_number(env, n);
-}
-
 /**
- * posixOpenPair(program's end, our end, send buffer, filling): give the end its real buffer and take the filling out; bytes taken.
- * One call, so that a program that waits for the edge (EPOLLET) sees one. Exactly the filling is taken: with the buffer raised the
- * program may already be writing behind it.
+ * posixOpenPair(tid, fd there, inode, our end, send buffer, filling, SO_RCVLOWAT or 0, SO_RCVTIMEO, SO_SNDTIMEO: µs, negative = as it is): give the
+ * program's end, if it has one, its real settings and take the filling out; bytes taken. One call, so that a program that waits
+ * for the edge (EPOLLET) sees one. Exactly the filling is taken: with the buffer raised the program may already be writing behind it.
  */
 static napi_value fd_open_pair(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
-  int end = posix_int(&c, 0), own = posix_int(&c, 1), size = posix_int(&c, 2), left = posix_int(&c, 3);
-  char junk[4096];
+  int found, end = end_of(&c, &found), own = posix_int(&c, 3), size = posix_int(&c, 4), left = posix_int(&c, 5), low = posix_int(&c, 6);
+  char junk[FILLING];
   int64_t taken = 0;
-  if (end >= 0) setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+  if (end >= 0) {
+    if (posix_int(&c, 7) >= 0) set_timeout(end, SO_RCVTIMEO, posix_int(&c, 7));
+    if (posix_int(&c, 8) >= 0) set_timeout(end, SO_SNDTIMEO, posix_int(&c, 8));
+    if (low) setsockopt(end, SOL_SOCKET, SO_RCVLOWAT, &low, sizeof low);
+    setsockopt(end, SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+    if (found) close(end);
+  }
   while (left > 0) {
     ssize_t n = recv(own, junk, (size_t)left < sizeof junk ? (size_t)left : sizeof junk, MSG_DONTWAIT);
     if (n <= 0) break;
@@ -314,7 +381,8 @@ static napi_value frame_write(napi_env env, napi_callback_info info) {
 /** posixUnixAlive(inode): 1 while some process holds the unix socket with this inode, 0, or -errno (no unix_diag). */
 static napi_value fd_unix_alive(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
-  int diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+  static _Thread_local int diag = -1;
+  if (diag < 0) diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
   if (diag < 0) return posix_number(env, -errno);
   struct {
     struct nlmsghdr h;
@@ -334,7 +402,6 @@ static napi_value fd_unix_alive(napi_env env, napi_callback_info info) {
     rc = ((struct nlmsgerr *)NLMSG_DATA(&answer.h))->error;
     if (rc == -ENOENT) rc = 0;
   }
-  close(diag);
   return posix_number(env, rc);
 }
 
@@ -369,7 +436,7 @@ static napi_value fd_epoll_ready(napi_env env, napi_callback_info info) {
 const struct posix_function POSIX_FD[] = {
     {"posixPair", fd_pair}, {"posixStream", fd_stream}, {"posixJoin", fd_join}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
     {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
-    {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixFill", fd_fill}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
+    {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixPrepare", fd_prepare}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
     {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFds", fd_receive_fds},
     {"posixFrameRead", frame_read}, {"posixFrameWrite", frame_write},
     {"posixUnixAlive", fd_unix_alive}, {"posixEpoll", fd_epoll},

@@ -96,8 +96,7 @@ static int look_at_process(int pid, uint64_t inode, int own) {
   return each_number(path, look_at_fd, inode, pid);
 }
 
-/** A copy of some program's descriptor of the socket `inode`: where it was last seen, else wherever it is; -ENOENT. */
-static int find_end(int tid, int fd, uint64_t inode) {
+int posix_find_end(int tid, int fd, uint64_t inode) {
   struct stat st;
   int own = posix_task_fd(tid, fd);
   if (own >= 0) {
@@ -111,7 +110,7 @@ static int find_end(int tid, int fd, uint64_t inode) {
 static void reset(int data, int tid, int fd, uint64_t inode) {
   char byte;
   if (recv(data, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
-    int end = find_end(tid, fd, inode);
+    int end = posix_find_end(tid, fd, inode);
     if (end >= 0) {
       send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
       close(end);
@@ -172,7 +171,7 @@ static napi_value guardian_guard(napi_env env, napi_callback_info info) {
 /** posixFindEnd(tid, fd, inode): a copy of a program's descriptor of that socket; -ENOENT when no program has it. */
 static napi_value guardian_find_end(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
-  return posix_number(env, find_end(posix_int(&c, 0), posix_int(&c, 1), posix_int(&c, 2)));
+  return posix_number(env, posix_find_end(posix_int(&c, 0), posix_int(&c, 1), posix_int(&c, 2)));
 }
 
 const struct posix_function POSIX_GUARDIAN[] = {

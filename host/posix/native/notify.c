@@ -18,8 +18,6 @@
 struct record {
   struct seccomp_notif n;
   double inode; // 0 = no socket, -errno
-  int32_t flags; // file status flags of that descriptor
-  int32_t unused;
 };
 #define RECORD ((int64_t)sizeof(struct record))
 
@@ -28,27 +26,33 @@ static napi_value result(napi_env env, int rc) {
 }
 
 /**
- * posixNotifyReceive(fd, record: 96 bytes, wait: µs, at most): 0; -EAGAIN when no call waits, -EPIPE when every program has gone, -ENOENT when the
- * one that waited was interrupted.
+ * posixNotifyReceive(fd, record: 88 bytes, wait: µs, at most): 0; -EAGAIN when no call waits, -EPIPE when every program has gone, -ENOENT when the
+ * one that waited was interrupted. A negative wait: the descriptor has been seen readable. An interrupted call leaves its count behind, so
+ * that receiving does not block then (kernel/seccomp.c).
  */
 static napi_value notify_receive(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   int fd = posix_int(&c, 0);
   uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
   if (!record) return posix_number(env, -EINVAL);
-  struct pollfd p = {fd, POLLIN, 0};
-  struct timespec wait = {.tv_nsec = posix_int(&c, 2) * 1000 % 1000000000};
-  if (ppoll(&p, 1, &wait, NULL) < 0) return posix_number(env, errno == EINTR ? -EAGAIN : -errno);
-  if (!(p.revents & POLLIN)) return posix_number(env, p.revents & POLLHUP ? -EPIPE : -EAGAIN);
+  int64_t us = posix_int(&c, 2);
+  if (us >= 0) {
+    struct pollfd p = {fd, POLLIN, 0};
+    struct timespec wait = {.tv_nsec = us * 1000 % 1000000000};
+    if (ppoll(&p, 1, &wait, NULL) < 0) return posix_number(env, errno == EINTR ? -EAGAIN : -errno);
+    if (!(p.revents & POLLIN)) return posix_number(env, p.revents & POLLHUP ? -EPIPE : -EAGAIN);
+  }
   struct record r;
   memset(&r, 0, sizeof r);
   if (ioctl(fd, SECCOMP_IOCTL_NOTIF_RECV, &r.n) < 0) return posix_number(env, -errno);
   guardian_call_begin(fd, r.n.id);
   if (r.n.data.nr != SYS_socket) {
-    r.inode = posix_task_socket(r.n.pid, (int)r.n.data.args[0], &r.flags);
-    // The thread was still there when its descriptor was looked up.
-    if (ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &r.n.id) < 0) {
+    int same;
+    r.inode = posix_task_socket(r.n.pid, (int)r.n.data.args[0], &same);
+    // The thread was still there when its descriptor was looked up: a pidfd of before has shown that, too.
+    if (!same && ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &r.n.id) < 0) {
       guardian_call_end(r.n.id);
+      posix_task_release();
       return posix_number(env, -ENOENT);
     }
   }
@@ -76,6 +80,7 @@ static napi_value notify_answer(napi_env env, napi_callback_info info) {
   int rc = ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_SEND, &r);
   int saved = errno;
   guardian_call_end(r.id);
+  posix_task_release();
   errno = saved;
   return result(env, rc);
 }
@@ -94,6 +99,7 @@ static napi_value notify_give_fd(napi_env env, napi_callback_info info) {
   int rc = ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ADDFD, &a);
   int saved = errno;
   if (rc >= 0 || saved == ENOENT) guardian_call_end(a.id);
+  posix_task_release();
   errno = saved;
   return result(env, rc);
 }

@@ -40,8 +40,16 @@ void posix_exports(napi_env env, napi_value exports);
 
 /** Open descriptor `fd` of thread `tid` here (close-on-exec); -errno. */
 int posix_task_fd(int tid, int fd);
-/** Inode of the socket behind a task's descriptor and its file status flags; 0 when it is something else; -errno. */
-double posix_task_socket(int tid, int fd, int *flags);
+/**
+ * Inode of the socket behind a task's descriptor, of which a copy is kept until posix_task_release; 0 when it is something
+ * else; -errno. `same`: the thread is known to be the one that called, and alive.
+ */
+double posix_task_socket(int tid, int fd, int *same);
+/** The copy that is kept, when it is of this descriptor and socket; else -1. It is not the caller's to close. */
+int posix_task_current(int tid, int fd, double inode);
+void posix_task_release(void);
+/** A copy of a program's descriptor of the socket `inode`: where it was last seen, else wherever it is; -ENOENT. */
+int posix_find_end(int tid, int fd, uint64_t inode);
 /** Close what is kept of the tasks of this thread. */
 void posix_task_forget(void);
 

@@ -115,11 +115,16 @@ static int open_task(int tid, int *keep) {
   return task < 0 ? -errno : task;
 }
 
-int posix_task_fd(int tid, int fd) {
+/** As posix_task_fd; `same`: the thread is the one that held this id before the call. */
+static int take(int tid, int fd, int *same) {
   unsigned slot = (unsigned)tid % KNOWN;
+  *same = 0;
   if (known[slot].tid == tid) {
     int own = syscall(SYS_pidfd_getfd, known[slot].pidfd, fd, 0);
-    if (own >= 0) return own;
+    if (own >= 0) {
+      *same = 1;
+      return own;
+    }
     // A bad descriptor, or that thread has ended and this is another: look again.
     close(known[slot].pidfd);
     known[slot].tid = 0;
@@ -136,6 +141,11 @@ int posix_task_fd(int tid, int fd) {
     close(task);
   }
   return own < 0 ? -error : own;
+}
+
+int posix_task_fd(int tid, int fd) {
+  int same;
+  return take(tid, fd, &same);
 }
 
 void posix_task_forget(void) {
@@ -155,15 +165,48 @@ static double inode_by_link(int tid, int fd) {
   return strncmp(target, "socket:[", 8) ? 0 : strtod(target + 8, NULL);
 }
 
-double posix_task_socket(int tid, int fd, int *flags) {
-  int own = posix_task_fd(tid, fd);
+/** A copy of the descriptor that the call being answered means, until posix_task_release: more about it costs no further copy. */
+static _Thread_local struct {
+  int tid, there, own;
+  double inode;
+} current = {.own = -1};
+
+double posix_task_socket(int tid, int fd, int *same) {
+  posix_task_release();
+  int own = take(tid, fd, same);
   struct stat st;
-  *flags = 0;
   if (own < 0) return own == -EBADF ? own : inode_by_link(tid, fd);
-  double inode = fstat(own, &st) ? -errno : S_ISSOCK(st.st_mode) ? (double)st.st_ino : 0;
-  if (inode > 0) *flags = fcntl(own, F_GETFL);
+  current.tid = tid;
+  current.there = fd;
+  current.own = own;
+  return current.inode = fstat(own, &st) ? -errno : S_ISSOCK(st.st_mode) ? (double)st.st_ino : 0;
+}
+
+int posix_task_current(int tid, int fd, double inode) {
+  return current.own >= 0 && current.tid == tid && current.there == fd && current.inode == inode ? current.own : -1;
+}
+
+void posix_task_release(void) {
+  if (current.own >= 0) close(current.own);
+  current.own = -1;
+}
+
+/** posixTaskRelease(): the call is answered later: keep nothing of its descriptor until then. */
+static napi_value task_release(napi_env env, napi_callback_info info) {
+  (void)info;
+  posix_task_release();
+  return posix_number(env, 0);
+}
+
+/** posixTaskFlags(tid, fd, inode): file status flags of the task's descriptor, or -errno. */
+static napi_value task_flags(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int tid = posix_int(&c, 0), fd = posix_int(&c, 1), own = posix_task_current(tid, fd, posix_int(&c, 2));
+  if (own >= 0) return posix_number(env, fcntl(own, F_GETFL));
+  if ((own = posix_task_fd(tid, fd)) < 0) return posix_number(env, own);
+  int flags = fcntl(own, F_GETFL);
   close(own);
-  return inode;
+  return posix_number(env, flags);
 }
 
 /** posixTaskReceive(tid, fd, array, offset, room, flags): bytes of the next message of the task's descriptor, or -errno. Never blocks. */
@@ -221,6 +264,18 @@ static napi_value task_deliver(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_writev(pid, local, pieces, remote, pieces, 0) == total ? 0 : -EFAULT);
 }
 
+/** posixStore(pid, array, offset, length, address, length address): a value and its length, in one write: 0 or -EFAULT. */
+static napi_value task_store(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t len = posix_int(&c, 3);
+  uint8_t *src = posix_bytes(&c, 1, posix_int(&c, 2), len);
+  if (!src) return posix_number(env, -EINVAL);
+  int size = len;
+  struct iovec local[2] = {{src, len}, {&size, sizeof size}};
+  struct iovec remote[2] = {{(void *)(uintptr_t)posix_int(&c, 4), len}, {(void *)(uintptr_t)posix_int(&c, 5), sizeof size}};
+  return posix_number(env, process_vm_writev(posix_int(&c, 0), local, 2, remote, 2, 0) == len + (ssize_t)sizeof size ? 0 : -EFAULT);
+}
+
 /** posixForgetTasks(): close what is kept of threads that have called; the next call of each opens it again. */
 static napi_value task_forget(napi_env env, napi_callback_info info) {
   (void)info;
@@ -230,6 +285,7 @@ static napi_value task_forget(napi_env env, napi_callback_info info) {
 
 const struct posix_function POSIX_TASK[] = {
     {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixScatter", task_scatter},
-    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver},
+    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {"posixStore", task_store},
+    {"posixTaskFlags", task_flags}, {"posixTaskRelease", task_release},
     {"posixForgetTasks", task_forget}, {NULL, NULL},
 };
