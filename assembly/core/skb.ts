@@ -99,6 +99,8 @@ export const enum CsumState {
     this.len += n;
     return this.data;
   }
+  /** It lies in a large buffer, of which there are few. */
+  @inline get large(): bool { return <u32>(this.end - this.buf) != BUF_SMALL; }
   /** Remove `n` bytes (n <= len) from the front; the new data pointer. */
   @inline pull(n: u32): usize {
     assert(n <= this.len, "skb: pull past the end");
@@ -161,9 +163,9 @@ export function skbAlloc(size: u32): Skb | null {
   return s;
 }
 
-/** A large receive buffer (the host fills it); null when few are left, so that senders keep some. */
+/** A large receive buffer (the host fills it); null when `reserve` are left, or a quarter of all in a small memory, so that senders keep some. */
 export function skbAllocRx(reserve: u32): Skb | null {
-  if (LARGE.left <= reserve) return null;
+  if (LARGE.left <= min(reserve, LARGE.capacity >> 2)) return null;
   return skbAlloc(BUF_LARGE - HEADROOM);
 }
 
@@ -179,8 +181,8 @@ export function skbOrphan(s: Skb): void {
 export function skbFree(s: Skb): void {
   skbOrphan(s);
   for (let i: u32 = 0; i < s.nfrags; i++) chunkRelease(s.fragChunk(i));
-  if (<u32>(s.end - s.buf) == BUF_SMALL) SMALL.release(s.buf);
-  else LARGE.release(s.buf);
+  if (s.large) LARGE.release(s.buf);
+  else SMALL.release(s.buf);
   RECORDS.release(changetype<usize>(s));
 }
 
@@ -233,7 +235,7 @@ export function skbCopy(s: Skb): Skb | null {
  */
 export function skbShrink(s: Skb): Skb {
   const back = pulled(s);
-  if (<u32>(s.end - s.buf) == BUF_SMALL || s.total + (back > HEADROOM ? back : 0) > BUF_SMALL - HEADROOM || s.charge) return s;
+  if (!s.large || s.total + (back > HEADROOM ? back : 0) > BUF_SMALL - HEADROOM || s.charge) return s;
   const c = skbCopy(s);
   if (!c) return s;
   c.cb0 = s.cb0; c.cb1 = s.cb1; c.cb2 = s.cb2; c.cb3 = s.cb3; c.cb4 = s.cb4; c.cb5 = s.cb5;

@@ -9,7 +9,7 @@ import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
 import { Drop } from "../core/drop";
 import { NotifyEvent, notify } from "../core/proto";
-import { Skb, SkbQueue, skbDrop } from "../core/skb";
+import { Skb, SkbQueue, skbDrop, skbShrink } from "../core/skb";
 import { MS, SEC, now } from "../core/time";
 import { Timer } from "../core/timer";
 import { macCopy, macEqual } from "../wire/ethernet";
@@ -32,6 +32,8 @@ const ROUTER_RETRY: u64 = 60 * SEC;
 /** Packets that wait for one address (the oldest goes first) and for all together. */
 const QUEUE_MAX: u32 = 64;
 const WAITING_MAX: u32 = 128;
+/** Of these, in large buffers: answers must find room to come in. (Linux: unres_qlen_bytes, for each neighbour.) */
+const WAITING_LARGE_MAX: u32 = 8;
 /** An entry that was sent to within this time is in use. */
 const IN_USE: u64 = 5 * SEC;
 const MAX: u32 = 1024;
@@ -70,6 +72,8 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
   hand: u32;
   /** Packets in all queues. */
   waiting: u32;
+  /** Of these, in large buffers. */
+  waitingLarge: u32;
   /** fn(neighbour, unicast: u32): send a solicitation. */
   solicit4: u32;
   solicit6: u32;
@@ -160,8 +164,7 @@ export function neighFree(n: Neighbour): void {
   while (load<usize>(link) != changetype<usize>(n)) link = load<usize>(link) + offsetof<Neighbour>("hashNext");
   store<usize>(link, n.hashNext);
   n.timer.cancel();
-  S.waiting -= n.qCount;
-  n.queue.purge(Drop.NEIGH_FAILED);
+  for (let s = dequeue(n); s; s = dequeue(n)) skbDrop(s, Drop.NEIGH_FAILED);
   notify(NotifyEvent.NEIGH_DEL, changetype<usize>(n));
   POOL.release(changetype<usize>(n));
 }
@@ -213,27 +216,39 @@ function solicit(n: Neighbour, unicast: bool): void {
 
 // Send what waited; the first packet to an address not yet confirmed starts the delay (RFC 4861 7.3.3).
 function flush(n: Neighbour): void {
-  S.waiting -= n.qCount;
   if (n.qCount && n.state == Nud.STALE) setState(n, Nud.DELAY);
-  let s = n.queue.shift();
-  while (s) {
+  for (let s = dequeue(n); s; s = dequeue(n)) {
     ethernetPush(n.device, s, n.mac);
     devXmit(n.device, s);
-    s = n.queue.shift();
   }
+}
+
+function enqueue(n: Neighbour, skb: Skb): void {
+  const s = skbShrink(skb);
+  if (S.waiting >= WAITING_MAX || (s.large && S.waitingLarge >= WAITING_LARGE_MAX)) {
+    skbDrop(s, Drop.NEIGH_QUEUEFULL);
+    return;
+  }
+  S.waiting++;
+  if (s.large) S.waitingLarge++;
+  n.queue.push(s);
+}
+function dequeue(n: Neighbour): Skb | null {
+  const s = n.queue.shift();
+  if (!s) return null;
+  S.waiting--;
+  if (s.large) S.waitingLarge--;
+  return s;
 }
 
 function fail(n: Neighbour): void {
   n.state = <u8>Nud.FAILED;
   n.updated = now();
   n.timer.armIn(n.isRouter ? ROUTER_RETRY : FAILED_TIME);
-  S.waiting -= n.qCount;
   const fn = addrIsV4(n.addr) ? S.fail4 : S.fail6;
-  let s = n.queue.shift();
-  while (s) {
+  for (let s = dequeue(n); s; s = dequeue(n)) {
     if (fn) call_indirect<void>(fn, s);
     else skbDrop(s, Drop.NEIGH_FAILED);
-    s = n.queue.shift();
   }
   notify(NotifyEvent.NEIGH_NEW, changetype<usize>(n));
   if (n.isRouter && S.routerChange) call_indirect<void>(S.routerChange);
@@ -363,14 +378,8 @@ export function neighOutput(d: NetDevice, nexthop: usize, skb: Skb): i32 {
     ethernetPush(d, skb, n.mac);
     return devXmit(d, skb);
   }
-  if (n.qCount >= QUEUE_MAX) {
-    S.waiting--;
-    skbDrop(n.queue.shift()!, Drop.NEIGH_QUEUEFULL);
-  }
-  if (S.waiting < WAITING_MAX) {
-    S.waiting++;
-    n.queue.push(skb);
-  } else skbDrop(skb, Drop.NEIGH_QUEUEFULL);
+  if (n.qCount >= QUEUE_MAX) skbDrop(dequeue(n)!, Drop.NEIGH_QUEUEFULL);
+  enqueue(n, skb);
   if (n.state != Nud.INCOMPLETE) resolve(n);
   return 0;
 }
