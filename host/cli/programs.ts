@@ -43,5 +43,5 @@ export function attachPrograms(stack: StackContext): Extension {
       reply(received > 0);
     });
   });
-  return { close: () => supervisor.close(), restarted: () => supervisor.restarted() };
+  return { close: (dead) => supervisor.close(dead), restarted: () => supervisor.restarted() };
 }

@@ -55,8 +55,9 @@ export class PacketMirror {
     if (shadow) this.show(handle, shadow);
     return shadow !== undefined;
   }
-  /** The programs have gone, or the stack ends. */
-  close(): void {
+  /** The programs have gone, or the stack ends (`dead`: the core must not be called). */
+  close(dead: boolean): void {
+    if (dead) this.bySocket.clear();
     this.stop();
     for (const s of this.shadows) this.sup.native.posixClose(s.fd);
   }

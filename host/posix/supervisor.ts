@@ -140,7 +140,7 @@ export class Supervisor {
   }
   /** Packet sockets of the programs are the kernel's, on these interfaces. */
   useShadows(shadows: readonly Shadow[]): void {
-    this.packets.close();
+    this.packets.close(false);
     this.packets = new PacketMirror(this, shadows);
   }
   /** Call `gone` when what the last programs wrote has been handed to the core and acknowledged: closed sockets live until then. */
@@ -169,10 +169,10 @@ export class Supervisor {
     this.current = undefined;
     this.packets.restarted();
   }
-  /** The stack ends, or its core is dead: programs that still run see resets, and no socket call of theirs works any more. */
-  close(): void {
+  /** The stack ends, or its core is `dead`: programs that still run see resets, and no socket call of theirs works any more. */
+  close(dead: boolean): void {
     for (const s of this.byHandle.values()) s.reset();
-    this.packets.close();
+    this.packets.close(dead);
     this.byHandle.clear();
     this.byInode.clear();
     for (const [notify, source] of this.notifiers) {
