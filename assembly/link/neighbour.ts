@@ -296,6 +296,18 @@ function resolve(n: Neighbour): void {
   solicit(n, false);
 }
 
+/**
+ * An IPv6 address of ours on `d` is verified: whoever is being asked is asked afresh, now with our link-layer address (RFC 4429 3.2
+ * forbade it). A neighbour that remembers the address at another station has sent its answers there; those tries do not count.
+ */
+export function neighAskAgain6(d: NetDevice): void {
+  for (let i: u32 = 0; i < MAX; i++) {
+    if (!POOL.live(i)) continue;
+    const n = changetype<Neighbour>(POOL.at(i));
+    if (n.ifindex == d.ifindex && n.state == Nud.INCOMPLETE && !addrIsV4(n.addr)) resolve(n);
+  }
+}
+
 /** Upper layers have seen progress through this neighbour (RFC 4861 7.3.1). */
 export function neighConfirm(d: NetDevice, addr: usize): void {
   const n = neighFind(d, addr);

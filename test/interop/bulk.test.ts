@@ -3,7 +3,7 @@
 // between nuse and the kernel, both directions and families: the hashes agree, and tshark finds no fault in what nuse sent.
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Lab, faults, plantBadFrame, type Program } from './lab.js';
+import { Lab, faults, plantBadFrame, type Finished, type Program } from './lab.js';
 import { NUSE4, NUSE6, PEER4, PEER6 } from './wire.js';
 import { join } from 'node:path';
 
@@ -33,9 +33,13 @@ test.before(async () => {
 });
 
 async function exchange(receiver: Program, sender: Program): Promise<{ got: Report; sent: Report }> {
-  const [r, s] = await Promise.all([receiver.finish(LIMIT * 1500), sender.finish(LIMIT * 1500)]);
-  assert.is(r.code, 0, r.stderr);
-  assert.is(s.code, 0, s.stderr);
+  // Whoever fails first says why: the other one would only wait for it.
+  const well = async (p: Program): Promise<Finished> => {
+    const end = await p.finish(LIMIT * 1500);
+    assert.is(end.code, 0, `${p.label}: ${end.stderr}`);
+    return end;
+  };
+  const [r, s] = await Promise.all([well(receiver), well(sender)]);
   return { got: report(r.stdout), sent: report(s.stdout) };
 }
 

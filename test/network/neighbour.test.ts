@@ -131,6 +131,23 @@ test('an optimistic address asks at once without its MAC, also in the form Linux
   assert.is(out.find((p) => p[0] === 136)![4] & 0x20, 0);
 });
 
+test('a verified address asks afresh with its MAC: a neighbour that knew the address elsewhere answers now, and earlier tries do not count', async () => {
+  const core = await fresh();
+  core.rx(0, [ethernet(OUR_MAC, PEER_MAC, V6, ipv6({ src: PEER6, dst: US6, next: 58 }, icmp6(PEER6, US6, 128, 0, be32(1))))]);
+  const questions: { at: number; told: boolean }[] = [], start = core.now;
+  while (core.now < start + 5.5e9) {
+    core.advance(1e6);
+    for (const f of core.tx()) {
+      const p = readIpv6(f.bytes);
+      if (p.next === 58 && p.payload[0] === 135 && hex(p.payload.subarray(8, 24)) === hex(addr(PEER6))) questions.push({ at: (core.now - start) / 1e9, told: p.payload.length === 32 });
+    }
+  }
+  const untold = questions.filter((q) => !q.told), told = questions.filter((q) => q.told);
+  assert.ok(untold.every((q) => q.at < told[0].at));
+  assert.ok(told[0].at > 1 && told[0].at < 1.11, `at the end of detection: ${told[0].at} s`);
+  assert.is(told.length, 3, JSON.stringify(questions));
+});
+
 test('our own solicitation sent back is no duplicate; another node\'s is (RFC 7527)', async () => {
   for (const own of [true, false]) {
     const core = await fresh();

@@ -7,6 +7,7 @@ import { NotifyEvent, notify } from "../../core/proto";
 import { Skb } from "../../core/skb";
 import { MS, SEC } from "../../core/time";
 import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Ifaddr } from "../../link/ifaddr";
+import { neighAskAgain6 } from "../../link/neighbour";
 import { NetDevice } from "../../link/net_device";
 import { EthernetHeader, macEqual } from "../../wire/ethernet";
 import { ICMPV6_NA, ICMPV6_NS } from "../../wire/icmp";
@@ -74,7 +75,10 @@ function announce(d: NetDevice, a: Ifaddr): void {
 function done(d: NetDevice, a: Ifaddr): void {
   fibBump();
   a.dadCount = ANNOUNCE;
-  if (!d.isLoopback) announce(d, a);
+  if (!d.isLoopback) {
+    announce(d, a);
+    neighAskAgain6(d);
+  }
   if (!v6IsLinkLocal(a.addr)) return;
   if (!d.isLoopback) mldReportAll(d); // RFC 3590 4: what was reported from :: is said again
   slaacLinkLocalReady(d);
