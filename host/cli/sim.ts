@@ -4,11 +4,15 @@ import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
 import { CliError } from './fail.js';
 import { CORE_WASM } from './install.js';
+import { TraceFolder } from './sim_trace.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  out?: string;
+  /** --no-pcap */
+  pcap?: boolean;
 }
 
 /** The bytes of a file, or why not. */
@@ -39,9 +43,15 @@ function scalar(text: string): unknown {
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
   const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
+  const folder = options.out === undefined ? undefined : new TraceFolder(options.out, run, options.pcap ?? true);
   const start = process.hrtime.bigint();
-  run.finish();
+  try {
+    run.finish();
+  } finally {
+    folder?.close();
+  }
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
+  folder?.finish(result);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   return result.expectations.every((e) => e.met) ? 0 : 1;
 }

@@ -16,6 +16,11 @@ export interface ChannelStats {
   duplicated: number;
 }
 
+/** What befalls a frame that does not simply pass: the queue drops it, a rule loses it, the link is down, a bit is turned over, there are two of it. */
+export type Mishap = 'dropped' | 'lost' | 'down' | 'corrupted' | 'duplicated';
+/** `copy`: the corrupted frame, which goes on in its place. */
+export type MishapObserver = (what: Mishap, frame: Uint8Array, copy?: Uint8Array) => void;
+
 export class Channel {
   /** bit/s; 0: at once. */
   rate: number;
@@ -26,6 +31,7 @@ export class Channel {
   readonly stats: ChannelStats = { frames: 0, bytes: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
   private readonly rules: Rule[] = [];
   private readonly fate: Fate = { lost: false, copies: 0, corrupt: false, extra: 0, overtakes: false };
+  private observer?: MishapObserver;
   private sending = false;
   private isUp = true;
   /** When the latest frame arrives that none may pass. */
@@ -44,7 +50,17 @@ export class Channel {
   set up(up: boolean) {
     this.isUp = up;
     if (up) return;
-    while (this.queue.dequeue(this.sim.now)) this.stats.down++;
+    for (let p = this.queue.dequeue(this.sim.now); p; p = this.queue.dequeue(this.sim.now)) this.isDown(p.frame);
+  }
+  private isDown(frame: Uint8Array): void {
+    this.stats.down++;
+    this.observer?.('down', frame);
+  }
+
+  /** Tell what befalls frames from now on. */
+  observe(observer: MishapObserver): void {
+    this.observer = observer;
+    this.queue.ondrop = (p) => observer('dropped', p.frame);
   }
 
   /** Add a rule; the function returned removes it. */
@@ -58,7 +74,7 @@ export class Channel {
 
   send(frame: Uint8Array): void {
     if (!this.isUp) {
-      this.stats.down++;
+      this.isDown(frame);
       return;
     }
     const { now } = this.sim;
@@ -85,7 +101,7 @@ export class Channel {
     stats.frames++;
     stats.bytes += frame.length;
     if (!this.isUp) {
-      stats.down++;
+      this.isDown(frame);
       return;
     }
     fate.lost = fate.corrupt = fate.overtakes = false;
@@ -93,12 +109,14 @@ export class Channel {
     for (const rule of this.rules) rule(fate, frame, sim.now);
     if (fate.lost) {
       stats.lost++;
+      this.observer?.('lost', frame);
       return;
     }
     const sent = fate.corrupt ? this.corrupted(frame) : frame;
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;
+    if (fate.copies) this.observer?.('duplicated', frame);
     for (let i = 0; i <= fate.copies; i++) sim.at(this.origin, at, () => this.deliver(sent));
   }
 
@@ -107,6 +125,7 @@ export class Channel {
     this.stats.corrupted++;
     const out = frame.slice(), at = 14 + this.random.below(Math.max(frame.length - 14, 1));
     if (at < out.length) out[at] ^= 1 << this.random.below(8);
+    this.observer?.('corrupted', frame, out);
     return out;
   }
 }

@@ -25,13 +25,14 @@ export interface LogEntry {
   time: number;
   what: string;
 }
-/** One line of a time series. */
-export interface Sample {
-  /** ns of the run. */
-  time: number;
-  /** Application or link. */
-  of: string;
-  values: Metrics;
+
+/** Who looks on: between events, so that a run is the same without. */
+export interface RunObserver {
+  /** When to look, ns; later after each look(). */
+  readonly nextLook: number;
+  look(): void;
+  /** There is a new line in the log. */
+  noted(entry: LogEntry): void;
 }
 
 export interface Expectation {
@@ -62,7 +63,7 @@ export class ScenarioRun {
   readonly media = new Map<string, Medium>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
-  readonly samples: Sample[] = [];
+  observer?: RunObserver;
   private readonly director: Entity;
 
   private constructor(readonly scenario: Scenario, readonly sim: Simulation, readonly plan: Plan, private readonly options: RunOptions) {
@@ -105,7 +106,6 @@ export class ScenarioRun {
       app.start();
     });
     for (const change of scenario.schedule) sim.at(this.director, change.at, () => this.change(change));
-    if (scenario.sample !== undefined) this.sampleEvery(scenario.sample);
   }
 
   private ends(spec: Scenario['apps'][number], index: number): Ends {
@@ -114,7 +114,11 @@ export class ScenarioRun {
     return { from: this.nodes.get(spec.from)!, to: this.nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
-  private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
+  private note(what: string): void {
+    const entry = { time: this.sim.now, what };
+    this.log.push(entry);
+    this.observer?.noted(entry);
+  }
 
   /** One entry of the schedule, now. */
   change(c: ChangeSpec): void {
@@ -132,21 +136,16 @@ export class ScenarioRun {
     for (const m of this.media.values()) m.divide(together);
   }
 
-  private sampleEvery(period: number): void {
-    const { sim } = this;
-    for (const app of this.apps) {
-      const values = app.sample?.();
-      if (values) this.samples.push({ time: sim.now, of: app.name, values });
-    }
-    for (const m of this.media.values()) {
-      const [first] = m.forward;
-      this.samples.push({ time: sim.now, of: m.name, values: { packets: first.channel.queue.length, queued: first.channel.queue.bytes } });
-    }
-    sim.after(this.director, period, () => this.sampleEvery(period));
-  }
-
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
-  advance(until: number): void { this.sim.run(Math.min(until, this.scenario.duration)); }
+  advance(until: number): void {
+    const { sim, observer: o } = this, end = Math.min(until, this.scenario.duration);
+    while (o && o.nextLook <= end) {
+      sim.run(o.nextLook);
+      if (sim.now < o.nextLook) return;
+      o.look();
+    }
+    sim.run(end);
+  }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
 

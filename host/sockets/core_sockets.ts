@@ -63,6 +63,8 @@ export class CoreSockets implements SocketProvider {
     s?.event(mask);
     return s !== undefined;
   }
+  /** Connections, open or in the making. */
+  *streams(): Generator<CoreStream> { for (const s of this.byHandle.values()) if (s instanceof CoreStream) yield s; }
   /** Sockets open. */
   get size(): number { return this.byHandle.size; }
 
