@@ -9,7 +9,8 @@ import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
-import { simulate, type SimOptions } from './sim.js';
+import { simulate } from './sim.js';
+import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -53,10 +54,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   root.command('sim <scenario>').description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
     .option('--out <folder>', 'write what the run leaves: pcapng of every device, flows, time series, events, the result').option('--no-pcap', 'without the captures')
+    .option('--sweep <parameter=values>', 'run with each of the values, as in loss=0,0.01,0.05; repeatable: every combination', list)
+    .option('--seeds <list>', 'run with each of the seeds, as in 1..20').option('-j, --jobs <threads>', 'runs at a time (default: one for each processor)')
+    .option('--shard <i/n>', 'compute the i-th of n parts of a sweep').option('--merge <folder>', 'take the runs of a shard into --out; repeatable', list)
     .option('--json', 'as JSON')
-    .action((file: string, o: SimOptions) => {
+    .action((file: string, o: SweepOptions) => {
       noProgram('sim');
-      done(simulate(file, o));
+      done(isSweep(o) ? sweep(file, o) : simulate(file, o));
     });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {

@@ -5,6 +5,7 @@ import { ScenarioRun, type RunResult } from '../sim/run.js';
 import { CliError } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { TraceFolder } from './sim_trace.js';
+import { scalar } from './sweep_points.js';
 
 export interface SimOptions {
   json?: boolean;
@@ -15,8 +16,8 @@ export interface SimOptions {
   pcap?: boolean;
 }
 
-/** The bytes of a file, or why not. */
-function read(path: string): string {
+/** The text of a file. Throws CliError. */
+export function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (e) {
@@ -34,10 +35,6 @@ export function overrides(options: SimOptions): Record<string, unknown> {
   }
   if (options.seed !== undefined) out.seed = scalar(options.seed);
   return out;
-}
-function scalar(text: string): unknown {
-  if (/^-?\d+(\.\d+)?(e-?\d+)?$/.test(text)) return Number(text);
-  return text === 'true' ? true : text === 'false' ? false : text;
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
