@@ -23,6 +23,9 @@ export function entry(name: string): URL {
   return existsSync(fileURLToPath(bundled)) ? bundled : new URL(`./${name}.js`, import.meta.url);
 }
 
+/** What a part exports that is loaded when it is needed: most commands do without. */
+export const load = async <T>(name: string): Promise<T> => await import(entry(name).href) as T;
+
 export const packageVersion = (): string => (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 
 /** The path of `program` in PATH or sbin, or null. */

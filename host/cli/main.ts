@@ -56,7 +56,8 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('--out <folder>', 'write what the run leaves: pcapng of every device, flows, time series, events, the result').option('--no-pcap', 'without the captures')
     .option('--sweep <parameter=values>', 'run with each of the values, as in loss=0,0.01,0.05; repeatable: every combination', list)
     .option('--seeds <list>', 'run with each of the seeds, as in 1..20').option('-j, --jobs <threads>', 'runs at a time (default: one for each processor)')
-    .option('--shard <i/n>', 'compute the i-th of n parts of a sweep').option('--merge <folder>', 'take the runs of a shard into --out; repeatable', list)
+    .option('--shard <i/n>', 'compute the i-th of n parts of a sweep').option('--merge <folders...>', 'take the runs of shards into --out')
+    .option('--emit <engine>', 'print the sweep as a job of kubernetes or slurm, in parts').option('--shards <n>', 'how many parts (default: 10)').option('--image <image>', 'kubernetes: where `nuse` is')
     .option('--json', 'as JSON')
     .action((file: string, o: SweepOptions) => {
       noProgram('sim');

@@ -48,7 +48,7 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
     folder?.close();
   }
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
-  folder?.finish(result);
+  if (folder) await folder.finish(file, result);
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   return result.expectations.every((e) => e.met) ? 0 : 1;
 }

@@ -7,9 +7,12 @@ import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { parseScenario } from '../sim/scenario_file.js';
 import { CliError } from './fail.js';
-import { CORE_WASM } from './install.js';
+import { CORE_WASM, load } from './install.js';
 import { figure, overrides, read, type SimOptions } from './sim.js';
+import type * as Report from './sim_report.js';
+import { quoted } from './shell_words.js';
 import { computeAll } from './sim_workers.js';
+import { emit } from './sweep_emit.js';
 import { parseAxis, parseSeeds, parseShard, pointsOf, shardOf, type Axis, type Point } from './sweep_points.js';
 import { SweepFolder } from './sweep_folder.js';
 import { groupsOf, statistics } from './sweep_summary.js';
@@ -21,6 +24,9 @@ export interface SweepOptions extends SimOptions {
   jobs?: string;
   shard?: string;
   merge?: string[];
+  emit?: string;
+  shards?: string;
+  image?: string;
 }
 
 /** Are these options those of a sweep? */
@@ -50,7 +56,6 @@ export function readSweep(file: string, options: SweepOptions): Sweep {
   return { file, text, fixed, axes, points, figures: scenario.expect.map((e) => e.metric), hash: createHash('sha256').update(JSON.stringify(known)).digest('hex') };
 }
 
-const quoted = (s: string): string => (/^[\w./:=@%+,-]+$/.test(s) ? s : `'${s.replaceAll("'", "'\\''")}'`);
 /** The command that repeats a run. */
 export function commandOf(s: Sweep, p: Point): string {
   const set = Object.entries({ ...s.fixed, ...p.parameters }).map(([k, v]) => `--set ${quoted(`${k}=${String(v)}`)}`);
@@ -58,7 +63,12 @@ export function commandOf(s: Sweep, p: Point): string {
 }
 
 export async function sweep(file: string, options: SweepOptions): Promise<number> {
-  const s = readSweep(file, options), shard = options.shard === undefined ? undefined : parseShard(options.shard), threads = threadsOf(options.jobs);
+  const s = readSweep(file, options);
+  if (options.emit !== undefined) {
+    process.stdout.write(emit(s, options));
+    return 0;
+  }
+  const shard = options.shard === undefined ? undefined : parseShard(options.shard), threads = threadsOf(options.jobs);
   if ((shard || options.merge) && options.out === undefined) throw new CliError('shards and what is merged of them need a folder', 'give --out FOLDER');
   const path = options.out ?? mkdtempSync(join(tmpdir(), 'nuse-sweep-'));
   try {
@@ -70,6 +80,7 @@ export async function sweep(file: string, options: SweepOptions): Promise<number
     const start = process.hrtime.bigint();
     await compute(s, missing, threads, core, folder);
     const wall = Number(process.hrtime.bigint() - start) / 1e9, rows = folder.finish();
+    if (options.out !== undefined) folder.report((await load<typeof Report>('sim_report')).sweepReport(file, rows, s.axes.map((a) => a.name), s.figures));
     process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : report(s, rows, `${missing.length} of ${wanted.length} runs in ${wall.toFixed(1)} s on ${threads} threads`));
     return shard || rows.every((r) => r.met) ? 0 : 1;
   } finally {

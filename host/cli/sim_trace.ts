@@ -4,7 +4,9 @@ import type { RunResult, ScenarioRun } from '../sim/run.js';
 import type { FlowRow } from '../sim/trace/flow.js';
 import type { QueueSample, TcpSample } from '../sim/trace/series.js';
 import { Trace } from '../sim/trace/trace.js';
+import { load } from './install.js';
 import { GrowingFiles, csv, csvLines, makeFolder, replaceFile } from './sim_files.js';
+import type * as Report from './sim_report.js';
 
 /** The columns of a table: every field of its rows, once. */
 const columns = <T>(all: Record<keyof T, true>): string[] => Object.keys(all);
@@ -57,12 +59,14 @@ export class TraceFolder {
   /** The run has ended, also by an error: what there is, is written. */
   close(): void { this.files.close(); }
 
-  /** Write the tables that the end of the run makes. */
-  finish(result: RunResult): RunSeries {
+  /** Write the tables that the end of the run makes, and the report. `file`: of the scenario. */
+  async finish(file: string, result: RunResult): Promise<RunSeries> {
     const flows = this.trace.flows();
     replaceFile(join(this.folder, 'flows.json'), `${JSON.stringify(flows, null, 1)}\n`);
     replaceFile(join(this.folder, 'flows.csv'), csv(FLOW, flows));
     replaceFile(join(this.folder, 'result.json'), `${JSON.stringify(result, null, 1)}\n`);
-    return { ...this.series, flows };
+    const series = { ...this.series, flows }, { runReport } = await load<typeof Report>('sim_report');
+    replaceFile(join(this.folder, 'report.html'), runReport(file, result, series));
+    return series;
   }
 }

@@ -53,6 +53,8 @@ export class SweepFolder {
     replaceFile(join(path, 'summary.json'), `${JSON.stringify(summary, null, 1)}\n`);
     return rows;
   }
+  /** Keep a report beside the tables. */
+  report(html: string): void { replaceFile(join(this.path, 'report.html'), html); }
 
   private sorted(): Row[] {
     const { parameters } = this.identity;

@@ -114,10 +114,10 @@ test('a wider sweep computes what is new; another scenario or core is refused', 
 test('shards, merged, are the whole; what is missing is told', async () => {
   for (const i of [1, 2, 3]) assert.is((await nuse(...SWEEP, '--shard', `${i}/3`, '--out', `shard-${i}`)).code, 0);
   assert.equal([1, 2, 3].map((i) => rowsOf(`shard-${i}`).length), [6, 6, 6]);
-  const part = await nuse(...SWEEP, '--merge', 'shard-1', '--merge', 'shard-3', '--out', 'merged');
+  const part = await nuse(...SWEEP, '--merge', 'shard-1', 'shard-3', '--out', 'merged');
   assert.is(part.code, 125);
   assert.match(part.err, /6 of 18 runs are missing/);
-  assert.is((await nuse(...SWEEP, '--merge', 'shard-1', '--merge', 'shard-2', '--merge', 'shard-3', '--out', 'merged')).code, 0);
+  assert.is((await nuse(...SWEEP, '--merge', 'shard-1', 'shard-2', 'shard-3', '--out', 'merged')).code, 0);
   for (const file of ['rows.jsonl', 'rows.csv', 'summary.json']) assert.is(text('merged', file), text('one', file), file);
 });
 

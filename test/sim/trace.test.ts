@@ -129,7 +129,7 @@ test('the folder of a run: tshark finds its captures faultless, and a planted ba
   const r = await ScenarioRun.create(scenarioOf(LOSSY), { module }), files = new TraceFolder(folder, r, true);
   r.finish();
   files.close();
-  const { flows } = files.finish(r.result());
+  const { flows } = await files.finish('lossy.yaml', r.result());
   const captures = readdirSync(folder).filter((f) => f.endsWith('.pcapng'));
   assert.equal(captures.sort(), ['a-eth0.pcapng', 'b-eth0.pcapng', 'r-eth0.pcapng', 'r-eth1.pcapng']);
   for (const c of captures) assert.equal(faults(join(folder, c)), [], c);
