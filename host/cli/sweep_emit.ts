@@ -1,5 +1,7 @@
 // A sweep for many machines: the jobs of an engine that is there, Kubernetes or Slurm, each of which computes a part with `--shard`.
 import { basename } from 'node:path';
+import type { IJob, IJobSpec } from 'kubernetes-models/batch/v1';
+import type { IConfigMap, IPersistentVolumeClaim } from 'kubernetes-models/v1';
 import { stringify } from 'yaml';
 import { CliError } from './fail.js';
 import type { Sweep } from './sim_sweep.js';
@@ -26,7 +28,8 @@ const ENGINES = { kubernetes, slurm };
 export function emit(s: Sweep, o: EmitOptions): string {
   if (!Object.hasOwn(ENGINES, o.emit!)) throw new CliError(`\`--emit ${o.emit}\`: there is no such engine`, 'write kubernetes or slurm');
   const shards = o.shards === undefined ? Math.min(SHARDS, s.points.length) : Number(o.shards);
-  if (!Number.isInteger(shards) || shards < 1 || shards > Math.min(MANY, s.points.length)) throw new CliError(`\`--shards ${o.shards}\` is no number of parts of ${s.points.length} runs`, `write 1 to ${Math.min(MANY, s.points.length)}`);
+  const most = Math.min(MANY, s.points.length);
+  if (!Number.isInteger(shards) || shards < 1 || shards > most) throw new CliError(`\`--shards ${o.shards}\` is no number of parts of ${s.points.length} runs`, `write 1 to ${most}`);
   return ENGINES[o.emit as keyof typeof ENGINES](s, o, shards);
 }
 
@@ -55,7 +58,7 @@ function kubernetes(s: Sweep, o: EmitOptions, shards: number): string {
   if (!o.image) throw new CliError('--emit kubernetes needs to know where `nuse` is', 'give --image IMAGE: a container image that has the command');
   if (Buffer.byteLength(s.text) > CONFIG_MAP) throw new CliError(`${s.file} is too large for a ConfigMap`, 'let `generate` describe the network');
   const metadata = (suffix: string) => ({ name: `${name}${suffix}`, labels: { 'app.kubernetes.io/name': 'nuse', 'app.kubernetes.io/instance': name } });
-  const pod = (script: string) => ({
+  const pod = (script: string): Pick<IJobSpec, 'template'> => ({
     template: {
       metadata: { labels: metadata('').labels },
       spec: {
@@ -69,7 +72,7 @@ function kubernetes(s: Sweep, o: EmitOptions, shards: number): string {
     },
   });
   const run = command(key, o), shard = `$((JOB_COMPLETION_INDEX + 1))`;
-  const items = [
+  const items: [IConfigMap, IPersistentVolumeClaim, IJob, IJob] = [
     { apiVersion: 'v1', kind: 'ConfigMap', metadata: metadata('-scenario'), data: { [key]: s.text } },
     { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: metadata('-results'), spec: { accessModes: ['ReadWriteMany'], resources: { requests: { storage: '1Gi' } } } },
     {

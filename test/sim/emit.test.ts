@@ -64,7 +64,8 @@ test('kubernetes: the manifest fits the API\'s schemas; its commands give the wh
 });
 
 for (const [what, args, message] of [
-  ['an unknown engine', ['nomad'], /--emit nomad.*there is no such engine\n +write kubernetes or slurm/], ['no image', ['kubernetes'], /give --image IMAGE/], ['too many parts', ['slurm', '--shards', '7'], /write 1 to 6/],
+  ['an unknown engine', ['nomad'], /--emit nomad.*there is no such engine\n +write kubernetes or slurm/],
+  ['no image', ['kubernetes'], /give --image IMAGE/], ['too many parts', ['slurm', '--shards', '7'], /write 1 to 6/],
 ] as [string, string[], RegExp][]) {
   test(`a mistake: ${what}`, () => {
     assert.throws(() => run('sh', ['-c', 'nuse sim "$0" "$@" 2>&1', NAME, ...SWEEP, '--emit', ...args]), (e: Error & { stdout: string }) => message.test(e.stdout));

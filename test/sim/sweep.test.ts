@@ -1,5 +1,5 @@
 // Sweeps by the command: the same rows however many threads, in however many parts, interrupted or not; each row's command repeats it.
-import { execFile, spawn } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -41,6 +41,7 @@ const SWEEP = ['s.yaml', '--sweep', 'loss=0.1,0,0.02', '--sweep', 'control=reno,
 test('the same rows whatever -j, each repeated by its command', async () => {
   const [one, three] = [await nuse(...SWEEP, '--out', 'one', '-j', '1'), await nuse(...SWEEP, '--out', 'three', '-j', '3')];
   assert.equal([one.code, three.code], [0, 0], one.err + three.err);
+  assert.is(one.err, '', 'no progress bar where there is no terminal');
   for (const file of ['rows.jsonl', 'rows.csv', 'summary.csv', 'schema.json']) assert.is(text('one', file), text('three', file), file);
   const rows = rowsOf('one');
   assert.equal(rows.map((r) => [r.param_loss, r.param_control, r.seed]), [0, 0.02, 0.1].flatMap((l) => ['cubic', 'reno'].flatMap((c) => [1, 2, 3].map((s) => [l, c, s]))));
@@ -92,6 +93,11 @@ test('a sweep that is killed goes on where it was; a line that was being written
   assert.match(again.out, new RegExp(`^s\\.yaml: ${18 - done} of 18 runs`));
   assert.is(text('killed', 'rows.jsonl'), text('one', 'rows.jsonl'));
   assert.match((await nuse(...SWEEP, '--out', 'killed')).out, /^s\.yaml: 0 of 18 runs/);
+});
+
+test('on a terminal there is a progress bar', () => {
+  const out = execFileSync('script', ['-qec', `'${process.execPath}' '${NUSE}' sim s.yaml --seeds 1..2`, '/dev/null'], { cwd: folder, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
+  assert.match(out, /[=-]{40} 1\/2 runs/);
 });
 
 test('a wider sweep computes what is new; another scenario or core is refused', async () => {
