@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { parseScenario } from '../sim/scenario_file.js';
 import { CliError } from './fail.js';
-import { CORE_WASM, load } from './install.js';
+import { CORE_WASM, entry, load } from './install.js';
 import { figure, overrides, read, type SimOptions } from './sim.js';
 import type * as Report from './sim_report.js';
 import { quoted } from './shell_words.js';
@@ -72,7 +72,8 @@ export async function sweep(file: string, options: SweepOptions): Promise<number
   if ((shard || options.merge) && options.out === undefined) throw new CliError('shards and what is merged of them need a folder', 'give --out FOLDER');
   const path = options.out ?? mkdtempSync(join(tmpdir(), 'nuse-sweep-'));
   try {
-    const core = readFileSync(CORE_WASM), folder = new SweepFolder(path, { scenario: s.hash, core: createHash('sha256').update(core).digest('hex'), parameters: s.axes.map((a) => a.name) });
+    const core = readFileSync(CORE_WASM), build = createHash('sha256').update(core).update(readFileSync(entry('sim_worker'))).digest('hex');
+    const parameters = s.axes.map((a) => a.name), folder = new SweepFolder(path, { scenario: s.hash, build, parameters });
     for (const other of options.merge ?? []) folder.merge(other);
     const wanted = shard ? shardOf(s.points, shard) : s.points, missing = wanted.filter((p) => !folder.has(p));
     if (options.merge && missing.length)
@@ -80,7 +81,7 @@ export async function sweep(file: string, options: SweepOptions): Promise<number
     const start = process.hrtime.bigint();
     await compute(s, missing, threads, core, folder);
     const wall = Number(process.hrtime.bigint() - start) / 1e9, rows = folder.finish();
-    if (options.out !== undefined) folder.report((await load<typeof Report>('sim_report')).sweepReport(file, rows, s.axes.map((a) => a.name), s.figures));
+    if (options.out !== undefined) folder.report((await load<typeof Report>('sim_report')).sweepReport(file, rows, parameters, s.figures));
     process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : report(s, rows, `${missing.length} of ${wanted.length} runs in ${wall.toFixed(1)} s on ${threads} threads`));
     return shard || rows.every((r) => r.met) ? 0 : 1;
   } finally {

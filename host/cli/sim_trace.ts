@@ -37,7 +37,7 @@ export class TraceFolder {
   /** Begin, before the run does. `capture`: with a pcapng file for each device. */
   constructor(private readonly folder: string, run: ScenarioRun, capture: boolean) {
     makeFolder(folder);
-    const files = this.files = new GrowingFiles(folder), { series } = this;
+    const files = this.files = new GrowingFiles(folder), { series } = this, used = new Set<string>();
     files.begin('tcp.csv', csv(TCP, []));
     files.begin('queues.csv', csv(QUEUE, []));
     files.begin('events.jsonl');
@@ -49,7 +49,10 @@ export class TraceFolder {
         files.append('tcp.csv', csvLines(TCP, [s]));
       },
       queue: (s) => {
-        series.queues.push(s);
+        // Most queues of a large network are always empty: a report begins with the first packet.
+        const name = `${s.link} ${s.direction}`;
+        if (s.packets) used.add(name);
+        if (used.has(name)) series.queues.push(s);
         files.append('queues.csv', csvLines(QUEUE, [s]));
       },
       event: (e) => files.append('events.jsonl', `${JSON.stringify(e)}\n`),

@@ -9,9 +9,9 @@ import { summarise } from './sweep_summary.js';
 
 /** What all rows of a folder have in common. */
 export interface SweepIdentity {
-  /** SHA-256 of the scenario as read, without what the sweep sets, and of the core. */
+  /** SHA-256 of the scenario as read, without what the sweep sets; of the core and of what runs it. */
   scenario: string;
-  core: string;
+  build: string;
   /** Names of the axes. */
   parameters: string[];
 }
@@ -79,9 +79,9 @@ export class SweepFolder {
   private check(path: string): void {
     const file = join(path, IDENTITY), remedy = 'give another folder, or remove this one to begin anew';
     if (!existsSync(file)) throw new CliError(`${path} has ${ROWS} but no ${IDENTITY}`, remedy);
-    const theirs = parsed(readFileSync(file, 'utf8'), file) as unknown as SweepIdentity, { scenario, core, parameters } = this.identity;
+    const theirs = parsed(readFileSync(file, 'utf8'), file) as unknown as SweepIdentity, { scenario, build, parameters } = this.identity;
     if (theirs.scenario !== scenario) throw new CliError(`${path} holds runs of another scenario: the file, or what --set changes, is not what it was`, remedy);
-    if (theirs.core !== core) throw new CliError(`${path} holds runs of another build of the core`, remedy);
+    if (theirs.build !== build) throw new CliError(`${path} holds runs of another build of nuse or its core`, remedy);
     if (String(theirs.parameters) !== String(parameters)) throw new CliError(`${path} holds a sweep over ${theirs.parameters.join(', ') || 'seeds alone'}, not over ${parameters.join(', ') || 'seeds alone'}`, remedy);
   }
 }

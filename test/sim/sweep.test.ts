@@ -112,8 +112,8 @@ test('a wider sweep computes what is new; another scenario or core is refused', 
   }
   writeFileSync(join(folder, 's.yaml'), SCENARIO);
   const identity = text('three', 'sweep.json');
-  writeFileSync(join(folder, 'three/sweep.json'), identity.replace(/"core": "./, '"core": "x'));
-  assert.match((await nuse(...SWEEP, '--out', 'three')).err, /three holds runs of another build of the core/);
+  writeFileSync(join(folder, 'three/sweep.json'), identity.replace(/"build": "./, '"build": "x'));
+  assert.match((await nuse(...SWEEP, '--out', 'three')).err, /three holds runs of another build of nuse or its core/);
   assert.match((await nuse('s.yaml', '--sweep', 'loss=0', '--out', 'one')).err, /one holds a sweep over loss, control, not over loss\n/);
 });
 

@@ -17,7 +17,8 @@ import type { FlowRow } from '../../host/sim/trace/flow.js';
 import type { QueueSample, TcpSample } from '../../host/sim/trace/series.js';
 import { Trace, type TraceEvent } from '../../host/sim/trace/trace.js';
 import { faults } from '../interop/lab.js';
-import { ROUGH, run } from './scenarios.js';
+import { Chromium } from '../harness/chromium.js';
+import { ROUGH, run, traceHash } from './scenarios.js';
 
 const test = suite('sim: traces');
 const module = new WebAssembly.Module(readFileSync(CORE_WASM));
@@ -153,6 +154,15 @@ test('the folder of a run: tshark finds its captures faultless, and a planted ba
   assert.equal(JSON.parse(readFileSync(join(folder, 'flows.json'), 'utf8')), flows);
   const queues = readFileSync(join(folder, 'queues.csv'), 'utf8').trim().split('\n');
   assert.is(queues.length, 1 + 4 * 401, 'four directions, every 20 ms');
+});
+
+test('headless Chromium gives the same captures, series, events and flows', async () => {
+  const chromium = await Chromium.launch();
+  try {
+    assert.is(await chromium.run<string>({ module: new URL('./pages/trace_page.js', import.meta.url), args: ROUGH }), await traceHash(module, ROUGH));
+  } finally {
+    await chromium.close();
+  }
 });
 
 /** The first frame of TCP in a capture. */
