@@ -63,10 +63,10 @@ export class CoreSockets implements SocketProvider {
     s?.event(mask);
     return s !== undefined;
   }
-  /** Connections, open or in the making. */
-  *streams(): Generator<CoreStream> { for (const s of this.byHandle.values()) if (s instanceof CoreStream) yield s; }
   /** Sockets open. */
   get size(): number { return this.byHandle.size; }
+  /** Their handles. */
+  handles(): Iterable<number> { return this.byHandle.keys(); }
 
   /** Reset every connection: the stack is about to end, and end() follows. The caller has set the time. */
   abort(): void {

@@ -1,5 +1,5 @@
 // Time series: the state of every TCP connection, as TCP_INFO tells it, and the length of every queue.
-import type { CoreStream } from '../../sockets/core_stream.js';
+import { ARG } from '../../abi/constants.js';
 import type { Medium } from '../medium.js';
 import type { SimNode } from '../node.js';
 
@@ -45,25 +45,26 @@ const RTO = 8, MSS = 16, UNACKED = 24, SACKED = 28, LOST = 32, RETRANS = 36, RTT
 /** ssthresh when nothing has set it yet. */
 const INFINITE = 0x7fffffff;
 
+/** Every connection of a node, whoever has the socket: the core's calls are asked, which change nothing. */
 export function tcpSamples(time_ns: number, node: SimNode): TcpSample[] {
   const out: TcpSample[] = [];
   if (node.trap) return out;
-  for (const s of node.sockets.streams()) {
-    const sample = tcpSample(time_ns, node.name, s);
+  node.stamp();
+  for (const handle of node.sockets.handles()) {
+    const sample = tcpSample(time_ns, node, handle);
     if (sample) out.push(sample);
   }
   return out;
 }
 
-function tcpSample(time_ns: number, node: string, s: CoreStream): TcpSample | undefined {
-  const { local, remote } = s;
-  if (!local || !remote) return undefined;
-  const b = s.getOption(IPPROTO_TCP, TCP_INFO, BYTES), v = new DataView(b.buffer, b.byteOffset), u32 = (at: number): number => v.getUint32(at, true);
-  const mss = u32(MSS), ssthresh = u32(SSTHRESH);
+function tcpSample(time_ns: number, { name: node, sockets }: SimNode, handle: number): TcpSample | undefined {
+  const { exports: x, mem: { view } } = sockets, local = sockets.nameAt(x.sys_getsockname(handle, ARG)), remote = sockets.nameAt(x.sys_getpeername(handle, ARG));
+  if (!local || !remote || x.sys_getsockopt(handle, IPPROTO_TCP, TCP_INFO, ARG, BYTES) < BYTES) return undefined;
+  const u32 = (at: number): number => view.getUint32(ARG + at, true), u64 = (at: number): number => Number(view.getBigUint64(ARG + at, true)), mss = u32(MSS), ssthresh = u32(SSTHRESH);
   return {
-    time_ns, node, local: `${local.address}:${local.port}`, remote: `${remote.address}:${remote.port}`, state: b[0], cwnd: u32(CWND), ssthresh: ssthresh >= INFINITE ? null : ssthresh, mss,
-    srtt_us: u32(RTT), rttvar_us: u32(RTTVAR), rto_us: u32(RTO), in_flight_bytes: Math.max(0, u32(UNACKED) - u32(SACKED) - u32(LOST) + u32(RETRANS)) * mss,
-    acked_bytes: Number(v.getBigUint64(BYTES_ACKED, true)), received_bytes: Number(v.getBigUint64(BYTES_RECEIVED, true)), retransmits: u32(TOTAL_RETRANS),
+    time_ns, node, local: `${local.address}:${local.port}`, remote: `${remote.address}:${remote.port}`, state: view.getUint8(ARG), cwnd: u32(CWND), ssthresh: ssthresh >= INFINITE ? null : ssthresh,
+    mss, srtt_us: u32(RTT), rttvar_us: u32(RTTVAR), rto_us: u32(RTO), in_flight_bytes: Math.max(0, u32(UNACKED) - u32(SACKED) - u32(LOST) + u32(RETRANS)) * mss,
+    acked_bytes: u64(BYTES_ACKED), received_bytes: u64(BYTES_RECEIVED), retransmits: u32(TOTAL_RETRANS),
   };
 }
 
