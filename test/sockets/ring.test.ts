@@ -17,7 +17,10 @@ class Sink {
   datagrams = 0;
   /** Datagrams it takes at most. */
   most = Infinity;
-  readonly stream = { local: undefined, remote: undefined, ended: false, connect: () => this.open(), read: () => 0, write: (b: Uint8Array) => (this.bytes += b.length, b.length), shutdown() {}, reset() {}, close() {} } as unknown as StreamSocket;
+  readonly stream = {
+    local: undefined, remote: undefined, ended: false, connect: () => this.open(), read: () => 0, shutdown() {}, reset() {}, close() {},
+    write: (b: Uint8Array) => (this.bytes += b.length, b.length),
+  } as unknown as StreamSocket;
   readonly datagram = { local: undefined, remote: undefined, receive: () => undefined, send: () => this.datagrams < this.most && ++this.datagrams > 0, close() {} } as unknown as DatagramSocket;
   private open(): void { this.stream.onopen?.(); }
 }
