@@ -243,17 +243,20 @@ export class DatagramSocket extends PosixSocket {
   receive(call: Call): void {
     const { numbers } = this.sup;
     const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
-    const nonblock = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
+    // The descriptor is asked only when it matters: that costs a system call.
+    const nonblock = (): boolean => (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
     if (call.nr === numbers.recvmmsg) {
-      this.receiveMany(call, flags, nonblock);
+      this.receiveMany(call, flags, nonblock());
       return;
     }
+    const waits = this.direct || !nonblock();
     if (this.tryReceive(call, flags)) {
-      this.streak = nonblock ? 0 : this.streak + 1;
+      if (this.direct) return;
+      this.streak = waits ? this.streak + 1 : 0;
       if (this.streak >= this.trial) this.goDirect();
       return;
     }
-    if (nonblock) {
+    if (nonblock()) {
       call.answer(-EAGAIN);
       return;
     }
