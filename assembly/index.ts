@@ -1,6 +1,7 @@
 // Every export of the core, and nothing else.
 import {
-  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
+  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, HDR_TX_PENDING,
+  Usage, VIF_MAX,
 } from "./abi";
 import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
 import { drbgInit } from "./lib/drbg";
@@ -17,8 +18,7 @@ import { timerCount, timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
 import { loopbackInit } from "./link/loopback";
 import {
-  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReap, netDeviceAlloc, netDeviceByVif, netDeviceFirst,
-  netDeviceInit, netDeviceNext, vifAttach, vifRingCarve,
+  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReap, netDeviceAlloc, netDeviceByVif, netDeviceInit, vifAttach, vifRingCarve,
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
@@ -38,7 +38,6 @@ const DEFAULT_SOCKETS: u32 = 4096;
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
-const RING_COUNT: u32 = 8;
 
 /**
  * Build all tables in the memory described by the header block: HDR_MEMORY bytes, HDR_SEED, HDR_NOW, HDR_MAX_SOCKETS.
@@ -57,7 +56,7 @@ export function init(): void {
   timerInit();
   sockInit(sockets, carve(<usize>sockets << 1, 4));
   netDeviceInit();
-  for (let i: u32 = 0; i < RING_COUNT; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
+  for (let i: u32 = 0; i < VIF_MAX; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
   networkInit();
   socketInit(sockets);
@@ -70,7 +69,7 @@ export function init(): void {
   const chunks = left / 4 * 3;
   chunkInit(<u32>(chunks / 4 / (CHUNK_SMALL + 64 + GUARD)), <u32>(chunks / 4 * 3 / (CHUNK_LARGE + 64 + GUARD)));
   arenaSeal();
-  rxPost();
+  rxPost(0);
   store<u64>(HDR, now(), HDR_DEADLINE);
 }
 
@@ -84,16 +83,18 @@ export function poll(nrx: u32): void {
   timerRun();
   const more = softirqRun();
   reap();
-  rxPost();
+  rxPost(nrx);
   store<u64>(HDR, more ? now() : timerDeadline(), HDR_DEADLINE);
 }
 
+// Most devices have nothing in their rings, and the header says of the first 32 which have.
 function reap(): void {
-  let d = netDeviceFirst();
-  while (d) {
-    devReap(d);
-    d = netDeviceNext(d);
-  }
+  for (let pending = load<u32>(HDR, HDR_TX_PENDING); pending; pending &= pending - 1) reapVif(ctz(pending));
+  for (let vif: u32 = 32; vif < VIF_MAX; vif++) reapVif(vif);
+}
+function reapVif(vif: u32): void {
+  const d = netDeviceByVif(vif);
+  if (d) devReap(d);
 }
 
 /** Write up to `max` pending readiness events to EVENTS; their number. */
@@ -104,7 +105,7 @@ export function events(max: u32): u32 { return sockEvents(max); }
  * `name`: 16 bytes, NUL padded; `mac`: 6 bytes; `features`: VifFeature bits. Returns the ifindex or -errno.
  */
 export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, features: u32): i32 {
-  if (vif >= VIF_MAX || vif >= RING_COUNT || netDeviceByVif(vif)) return -Errno.EEXIST;
+  if (vif >= VIF_MAX || netDeviceByVif(vif)) return -Errno.EEXIST;
   if (mtu < 68 || mtu > 65535) return -Errno.EINVAL;
   const d = netDeviceAlloc(DevKind.VIF, ARPHRD_ETHER, name, mtu);
   if (!d) return -Errno.ENOMEM;

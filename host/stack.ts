@@ -80,10 +80,16 @@ export class Stack {
   }
 
   private get workWaits(): boolean {
-    const u32 = this.core.mem.u32;
+    const { u32 } = this.core.mem, { ports } = this;
     if (this.pollWanted) return true;
     const posted = u32[(A.HDR + A.HDR_RX_POSTED) >>> 2] > 0;
-    return this.ports.some((p) => (p.readable && posted) || (!p.txBlocked && p.txWaiting > 0));
+    for (let i = 0; i < ports.length; i++) if ((ports[i].readable && posted) || (!ports[i].txBlocked && this.mayWait(ports[i]))) return true;
+    return false;
+  }
+  /** Whether frames wait in a port's ring. The header says so of the first 32, and is cheaper to ask. */
+  private mayWait(port: Port): boolean {
+    const pending = this.core.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2];
+    return (port.slot >= 32 || (pending >>> port.slot & 1) !== 0) && port.txWaiting > 0;
   }
 
   /** Receive, run the core, send: at the time in HDR_NOW. */
@@ -137,7 +143,7 @@ export class Stack {
 
   private transmit(): void {
     for (const port of this.ports) {
-      const waiting = port.txBlocked ? 0 : port.txWaiting;
+      const waiting = port.txBlocked || !this.mayWait(port) ? 0 : port.txWaiting;
       if (!waiting) continue;
       const tail = port.txTail;
       const n = port.vif.tx(TX_BUDGET);

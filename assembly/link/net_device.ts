@@ -5,7 +5,7 @@ import {
   TXD_GSO_TYPE, TXD_HDR_LEN, TXD_LEN, TXD_NFRAGS, TXD_SKB, VIF, VIF_IFINDEX, VIF_MAX, VIF_STRIDE, VIF_TX_HEAD, VIF_TX_RING,
   VIF_TX_SIZE, VIF_TX_TAIL, VifFeature, Vnet, Usage,
 } from "../abi";
-import { carve } from "../lib/arena";
+import { carveRaw } from "../lib/arena";
 import { Pool } from "../lib/pool";
 import { Drop } from "../core/drop";
 import { Hook, NotifyEvent, hook, notify } from "../core/proto";
@@ -159,8 +159,8 @@ export function vifAttach(d: NetDevice, vif: u32, ring: usize): void {
   store<u32>(h, 0, VIF_TX_TAIL);
   store<u32>(h, d.ifindex, VIF_IFINDEX);
 }
-/** One vif's transmit ring; call during init only. */
-export function vifRingCarve(): usize { return carve(TX_RING * TX_DESC_SIZE, 64); }
+/** One vif's transmit ring, not touched before it is used; call during init only. */
+export function vifRingCarve(): usize { return carveRaw(TX_RING * TX_DESC_SIZE, 64); }
 
 /** Change IFF_UP (and what follows from it) and tell the world. */
 export function netDeviceSetUp(d: NetDevice, up: bool): void {

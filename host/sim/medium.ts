@@ -1,5 +1,6 @@
 // Links as a scenario describes them, built of channels; and the changes that can be made to them while the run goes on.
-import { Channel } from './channel.js';
+import { Channel, type Arrivals } from './channel.js';
+import { Flight } from './flight.js';
 import { FqCodel } from './fq_codel.js';
 import { Switch, type Link, type LinkPort } from './link.js';
 import { linkName } from './names.js';
@@ -29,9 +30,9 @@ export class Direction {
   readonly channel: Channel;
   private readonly removers = new Map<string, () => void>();
 
-  constructor(private readonly sim: Simulation, readonly label: string, origin: Entity, spec: DirectionSpec, deliver: (frame: Uint8Array) => void, queue?: PacketQueue) {
+  constructor(private readonly sim: Simulation, readonly label: string, origin: Entity, spec: DirectionSpec, arrivals: Arrivals, queue?: PacketQueue) {
     const parameters = { rate: spec.rate ?? 0, delay: spec.delay ?? 0 };
-    this.channel = new Channel(sim, origin, parameters, queue ?? this.makeQueue(spec.queue ?? { type: 'droptail', limit: 100 }), new RandomStream(sim.seed, `${label} corruption`), deliver);
+    this.channel = new Channel(sim, origin, parameters, queue ?? this.makeQueue(spec.queue ?? { type: 'droptail', limit: 100 }), new RandomStream(sim.seed, `${label} corruption`), arrivals);
     this.set(spec);
   }
 
@@ -86,10 +87,10 @@ export class Medium implements Link {
 
   private pointToPoint(spec: LinkSpec): void {
     const { sim, ends: [a, b] } = this;
-    const there = new Direction(sim, `link ${this.name} forward`, a.entity, spec, (f) => b.vif.deliver(f));
-    const back = new Direction(sim, `link ${this.name} reverse`, b.entity, { ...spec, ...spec.reverse }, (f) => a.vif.deliver(f));
-    a.vif.transmit = (f) => there.channel.send(f);
-    b.vif.transmit = (f) => back.channel.send(f);
+    const there = new Direction(sim, `link ${this.name} forward`, a.entity, spec, new Flight(sim, (p) => b.vif.deliver(p)));
+    const back = new Direction(sim, `link ${this.name} reverse`, b.entity, { ...spec, ...spec.reverse }, new Flight(sim, (p) => a.vif.deliver(p)));
+    a.vif.transmit = (p) => there.channel.send(p);
+    b.vif.transmit = (p) => back.channel.send(p);
     this.forward.push(there);
     this.reverse.push(back);
     this.ports.push({ node: a.name, vif: a.vif, out: there.channel, in: back.channel }, { node: b.name, vif: b.vif, out: back.channel, in: there.channel });
@@ -99,9 +100,9 @@ export class Medium implements Link {
   private segment(spec: LinkSpec): Switch {
     const { sim } = this, hub = new Switch(sim, this.name);
     for (const [i, end] of this.ends.entries()) {
-      const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, (f) => end.vif.deliver(f));
-      const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, (f) => hub.forward(i, f), new DropTail(PORT_QUEUE));
-      end.vif.transmit = (f) => up.channel.send(f);
+      const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, new Flight(sim, (p) => end.vif.deliver(p)));
+      const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, new Flight(sim, (p) => hub.forward(i, p)), new DropTail(PORT_QUEUE));
+      end.vif.transmit = (p) => up.channel.send(p);
       this.forward.push(down);
       this.reverse.push(up);
       hub.add(this.ports[this.ports.push({ node: end.name, vif: end.vif, out: up.channel, in: down.channel }) - 1]);

@@ -4,11 +4,12 @@ import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js
 import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
 import { createCore, type Core } from '../core.js';
-import { Murmur3 } from '../debug/murmur3.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import { coreSeed } from './random.js';
-import { SpinError, type Entity, type Simulation } from './simulation.js';
+import type { Packet } from './packet.js';
+import { SpinError, type Simulation, type Turner } from './simulation.js';
+import { TraceHash } from './trace_hash.js';
 import type { SimVif } from './vif.js';
 
 /** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
@@ -29,14 +30,14 @@ export interface NodeOptions {
   ontrap?: (node: SimNode, error: Error) => void;
 }
 
-export class SimNode implements Entity, SocketDriver {
+export class SimNode implements Turner, SocketDriver {
   readonly id: number;
   readonly name: string;
   readonly stack: Stack;
   readonly sockets: CoreSockets;
   /** Why it is dead. */
   trap?: Error;
-  private readonly hash = new Murmur3();
+  private readonly hash = new TraceHash();
   private running = false;
   private scheduled = false;
   /** When the timer event fires, ns of the run. */
@@ -57,7 +58,7 @@ export class SimNode implements Entity, SocketDriver {
     core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
     const node = new SimNode(sim, core, vifs, options);
     for (const [slot, vif] of vifs.entries()) {
-      vif.tap = (frame, sent) => node.seen(slot, frame, sent);
+      vif.tap = (p, sent) => node.seen(slot, p, sent);
       node.stack.attach(slot, vif);
       node.stamp();
       registerDevice(core, slot, vif);
@@ -85,23 +86,21 @@ export class SimNode implements Entity, SocketDriver {
     });
   }
 
-  private seen(slot: number, frame: Uint8Array, sent: boolean): void {
-    const { hash, sim: { now } } = this;
-    hash.u32(now >>> 0);
-    hash.u32(Math.floor(now / 4294967296));
-    hash.u32(frame.length << 8 | slot << 1 | (sent ? 1 : 0));
-    hash.add(frame);
-    this.capture?.(slot, frame, sent);
+  private seen(slot: number, p: Packet, sent: boolean): void {
+    this.hash.add(this.sim.now, slot, sent, p);
+    this.capture?.(slot, p.frame, sent);
   }
 
   /** A turn is wanted at this instant. */
   private wake(): void {
     if (this.scheduled || this.running || this.trap) return;
     this.scheduled = true;
-    this.sim.at(this, this.sim.now, () => {
-      this.scheduled = false;
-      this.guard(() => this.turns());
-    });
+    this.sim.wake(this);
+  }
+  /** For the simulation: the turn that was wanted. */
+  turn(): void {
+    this.scheduled = false;
+    if (!this.trap) this.guard(() => this.turns());
   }
 
   private turns(): void {
@@ -130,7 +129,7 @@ export class SimNode implements Entity, SocketDriver {
       // An earlier timer has taken its place.
       if (this.timerAt !== at || this.trap) return;
       this.timerAt = Infinity;
-      this.guard(() => this.turns());
+      this.wake();
     });
   }
 
