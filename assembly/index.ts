@@ -1,7 +1,6 @@
 // Every export of the core, and nothing else.
 import {
-  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, HDR_TX_PENDING,
-  Usage, VIF_MAX,
+  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
 } from "./abi";
 import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
 import { drbgInit } from "./lib/drbg";
@@ -18,7 +17,7 @@ import { timerCount, timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
 import { loopbackInit } from "./link/loopback";
 import {
-  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReap, netDeviceAlloc, netDeviceByVif, netDeviceInit, vifAttach, vifRingCarve,
+  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReapAll, netDeviceAlloc, netDeviceByVif, netDeviceInit, vifAttach, vifRingCarve,
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
@@ -78,23 +77,13 @@ export function init(): void {
  * transmit rings, post receive buffers, and write HDR_DEADLINE.
  */
 export function poll(nrx: u32): void {
-  reap();
+  devReapAll();
   rxTake(nrx);
   timerRun();
   const more = softirqRun();
-  reap();
+  devReapAll();
   rxPost(nrx);
   store<u64>(HDR, more ? now() : timerDeadline(), HDR_DEADLINE);
-}
-
-// Most devices have nothing in their rings, and the header says of the first 32 which have.
-function reap(): void {
-  for (let pending = load<u32>(HDR, HDR_TX_PENDING); pending; pending &= pending - 1) reapVif(ctz(pending));
-  for (let vif: u32 = 32; vif < VIF_MAX; vif++) reapVif(vif);
-}
-function reapVif(vif: u32): void {
-  const d = netDeviceByVif(vif);
-  if (d) devReap(d);
 }
 
 /** Write up to `max` pending readiness events to EVENTS; their number. */

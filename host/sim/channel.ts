@@ -1,11 +1,12 @@
 // One direction of a medium: a queue, a transmitter of some rate, rules, and the way to the other end.
-import { Flight } from './flight.js';
+import { SimEvent } from './event_queue.js';
+import type { Flight } from './flight.js';
 import { DurationHistogram } from './histogram.js';
 import { Packet } from './packet.js';
 import type { PacketQueue } from './queue.js';
 import type { RandomStream } from './random.js';
 import type { Fate, Rule } from './rules.js';
-import type { Entity, SimEvent, Simulation } from './simulation.js';
+import type { Entity, Simulation } from './simulation.js';
 
 export interface ChannelStats {
   /** Frames sent, and their bytes. */
@@ -21,7 +22,7 @@ export interface ChannelStats {
 /** Where frames arrive: a Flight, or the way to another part of the run. Arguments as of Flight. */
 export type Arrivals = Pick<Flight, 'add' | 'overtake'>;
 
-export class Channel implements SimEvent {
+export class Channel {
   /** bit/s; 0: at once. */
   rate: number;
   /** Propagation, ns. */
@@ -31,10 +32,9 @@ export class Channel implements SimEvent {
   readonly stats: ChannelStats = { frames: 0, bytes: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
   private readonly rules: Rule[] = [];
   private readonly fate: Fate = { lost: false, copies: 0, corrupt: false, extra: 0, overtakes: false };
-  /** The frame that is being sent; the event of its end is this object. */
+  /** The frame that is being sent, and the event of its end. */
   private sending?: Packet;
-  time = 0;
-  sequence = 0;
+  private readonly sent: SimEvent;
   private isUp = true;
   /** When the latest frame arrives that none may pass. */
   private lastArrival = 0;
@@ -45,6 +45,10 @@ export class Channel implements SimEvent {
   ) {
     this.rate = parameters.rate;
     this.delay = parameters.delay;
+    this.sent = new SimEvent(0, owner.id, 0, () => {
+      this.propagate(this.sending!);
+      this.next();
+    });
   }
 
   /** Down, a channel loses what it is given and what waits. */
@@ -77,21 +81,15 @@ export class Channel implements SimEvent {
 
   /** ns that a frame of so many bytes takes to be sent. */
   duration(bytes: number): number { return this.rate ? Math.ceil(bytes * 8e9 / this.rate) : 0; }
-  get origin(): number { return this.owner.id; }
 
   private next(): void {
     const { sim } = this, p = this.queue.dequeue(sim.now);
     this.sending = p;
     if (!p) return;
     this.waiting.add(sim.now - p.enqueued);
-    this.time = sim.now + this.duration(p.frame.length);
-    this.sequence = sim.sequence(this.owner, this.time);
-    sim.post(this);
-  }
-  /** The end of a frame. */
-  run(): void {
-    this.propagate(this.sending!);
-    this.next();
+    this.sent.time = sim.now + this.duration(p.frame.length);
+    this.sent.sequence = sim.sequence(this.owner, this.sent.time);
+    sim.post(this.sent);
   }
 
   private propagate(p: Packet): void {
@@ -113,6 +111,7 @@ export class Channel implements SimEvent {
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;
+    if (fate.copies) sent.shared = true;
     for (let i = 0; i <= fate.copies; i++) {
       const sequence = sim.sequence(owner, at);
       if (fate.overtakes) arrivals.overtake(at, owner.id, sequence, sent);

@@ -57,6 +57,7 @@ export class SimNode implements Turner, SocketDriver {
       .catch((e: Error) => { throw new Error(`node ${name}: ${e.message}`, { cause: e }); });
     core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
     const node = new SimNode(sim, core, vifs, options);
+    node.stack.lazyReturn = true;
     for (const [slot, vif] of vifs.entries()) {
       vif.tap = (p, sent) => node.seen(slot, p, sent);
       node.stack.attach(slot, vif);
@@ -71,7 +72,7 @@ export class SimNode implements Turner, SocketDriver {
 
   /** Hash of every frame that came or went, with its time. */
   get digest(): string { return this.hash.hex; }
-  /** Sees each of those frames, too. */
+  /** Sees each of those frames, too, which may be overwritten after the call. */
   capture?: (slot: number, frame: Uint8Array, sent: boolean) => void;
 
   stamp(): void { this.core.mem.putNs(HDR + HDR_NOW, START + this.sim.now); }
@@ -100,7 +101,12 @@ export class SimNode implements Turner, SocketDriver {
   /** For the simulation: the turn that was wanted. */
   turn(): void {
     this.scheduled = false;
-    if (!this.trap) this.guard(() => this.turns());
+    if (this.trap) return;
+    try {
+      this.turns();
+    } catch (e) {
+      this.failed(e);
+    }
   }
 
   private turns(): void {
@@ -137,10 +143,13 @@ export class SimNode implements Turner, SocketDriver {
     try {
       fn();
     } catch (e) {
-      const error = asCoreTrap(e) as Error & { code?: string };
-      if (error.code !== 'ERR_NUSE_CORE_TRAP') throw error;
-      this.die(error);
+      this.failed(e);
     }
+  }
+  private failed(e: unknown): void {
+    const error = asCoreTrap(e) as Error & { code?: string };
+    if (error.code !== 'ERR_NUSE_CORE_TRAP') throw error;
+    this.die(error);
   }
 
   private die(error: Error): void {

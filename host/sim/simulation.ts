@@ -3,8 +3,7 @@
 //   const sim = new Simulation(1);
 //   const a = await SimNode.create(sim, { module, name: 'a', ... });
 //   sim.run(10e9);
-import { EventQueue, type SimEvent } from './event_queue.js';
-export type { SimEvent };
+import { EventQueue, SimEvent } from './event_queue.js';
 
 /** What makes events. Entities are numbered as they are made. */
 export interface Entity {
@@ -42,6 +41,7 @@ export class Simulation {
   /** Who wants a turn at this instant, by number; the first ones have had it. */
   private readonly ready: Turner[] = [];
   private readyHead = 0;
+  private readyEnd = 0;
   private stopped = false;
 
   /** `seed`: of every stream of the run. */
@@ -56,7 +56,7 @@ export class Simulation {
 
   /** Run `run` at a time, ns, not before now. `origin`: the entity that wants it. Throws SpinError. */
   at(origin: Entity, time: number, run: () => void): void {
-    this.queue.push({ time, origin: origin.id, sequence: this.sequence(origin, time), run });
+    this.queue.push(new SimEvent(time, origin.id, this.sequence(origin, time), run));
   }
   after(origin: Entity, ns: number, run: () => void): void { this.at(origin, this.now + ns, run); }
 
@@ -72,8 +72,8 @@ export class Simulation {
   /** Give an entity a turn at this instant. It asks once. */
   wake(t: Turner): void {
     const { ready } = this;
-    let i = ready.length;
-    for (ready.push(t); i > this.readyHead && ready[i - 1].id > t.id; i--) ready[i] = ready[i - 1];
+    let i = this.readyEnd++;
+    for (; i > this.readyHead && ready[i - 1].id > t.id; i--) ready[i] = ready[i - 1];
     ready[i] = t;
   }
 
@@ -91,7 +91,7 @@ export class Simulation {
     this.stopped = false;
     while (!this.stopped) {
       const next = queue.nextTime;
-      if (this.readyHead < this.ready.length && next > this.now) this.nextTurn();
+      if (this.readyHead < this.readyEnd && next > this.now) this.nextTurn();
       else if (next <= until) {
         const e = queue.pop()!;
         this.now = e.time;
@@ -104,12 +104,12 @@ export class Simulation {
   }
   private nextTurn(): void {
     const t = this.ready[this.readyHead++];
-    if (this.readyHead === this.ready.length) this.ready.length = this.readyHead = 0;
+    if (this.readyHead === this.readyEnd) this.readyHead = this.readyEnd = 0;
     this.events++;
     t.turn();
   }
   /** Let run() return after the event that is running. */
   stop(): void { this.stopped = true; }
   /** When the next event is due, ns; Infinity when there is none. */
-  get nextTime(): number { return this.readyHead < this.ready.length ? this.now : this.queue.nextTime; }
+  get nextTime(): number { return this.readyHead < this.readyEnd ? this.now : this.queue.nextTime; }
 }

@@ -3,7 +3,7 @@
 import * as A from '../abi/constants.js';
 import type { CoreMemory } from '../memory.js';
 import { RX_MORE, type Vif, type VifPort, type VifStats } from '../vif.js';
-import { frameRoom, Packet } from './packet.js';
+import { Packet } from './packet.js';
 
 export interface SimVifSpec {
   name: string;
@@ -21,12 +21,13 @@ export class SimVif implements Vif {
   readonly mtu: number;
   /** Where frames go. */
   transmit: (p: Packet) => void = () => { this.counters.txDropped++; };
-  /** Sees every frame that passes between the node and the medium. */
+  /** Sees every frame that passes between the node and the medium; the packet is the caller's afterwards. */
   tap?: (p: Packet, sent: boolean) => void;
   private port?: VifPort;
-  private readonly inbox: Packet[] = [];
-  /** How many of the inbox have been taken. */
+  /** What has arrived: those from `taken` to `arrived`. */
+  private readonly inbox: (Packet | undefined)[] = [];
   private taken = 0;
+  private arrived = 0;
   private readonly counters: VifStats = { rxFrames: 0, rxBytes: 0, rxDropped: 0, txFrames: 0, txBytes: 0, txDropped: 0, txInvalid: 0 };
 
   constructor(spec: SimVifSpec) {
@@ -39,15 +40,16 @@ export class SimVif implements Vif {
 
   /** A frame arrives. */
   deliver(p: Packet): void {
-    this.inbox.push(p);
+    this.inbox[this.arrived++] = p;
     this.port?.wake();
   }
 
   rx(first: number, max: number): number {
     const { mem, slot } = this.port!, { u8, u32 } = mem, { inbox, counters } = this;
     let n = 0;
-    for (; this.taken < inbox.length && n < max; this.taken++) {
-      const p = inbox[this.taken], { frame } = p, { length } = frame, d = (A.RX_DESC + (first + n) * A.RX_DESC_SIZE) >>> 2;
+    while (this.taken < this.arrived && n < max) {
+      const p = inbox[this.taken]!, { frame } = p, { length } = frame, d = (A.RX_DESC + (first + n) * A.RX_DESC_SIZE) >>> 2;
+      inbox[this.taken++] = undefined;
       if (length > u32[d + (A.RXD_CAP >>> 2)]) {
         counters.rxDropped++;
         continue;
@@ -60,10 +62,11 @@ export class SimVif implements Vif {
       counters.rxFrames++;
       counters.rxBytes += length;
       this.tap?.(p, false);
+      p.release();
       n++;
     }
-    if (this.taken < inbox.length) return n | RX_MORE;
-    this.taken = inbox.length = 0;
+    if (this.taken < this.arrived) return n | RX_MORE;
+    this.taken = this.arrived = 0;
     return n;
   }
 
@@ -85,19 +88,19 @@ export class SimVif implements Vif {
   stats(): VifStats { return { ...this.counters }; }
   /** Unplug. */
   close(): void {
-    this.taken = this.inbox.length = 0;
+    this.taken = this.arrived = this.inbox.length = 0;
     this.transmit = () => { this.counters.txDropped++; };
   }
 }
 
 /** The frame of a transmit descriptor at word `d`: the one copy between the sender's memory and the receiver's. */
 function gathered({ u8, u32, u16 }: CoreMemory, d: number): Packet {
-  const frame = frameRoom(u32[d + (A.TXD_LEN >>> 2)]), pieces = u16[(d << 1) + (A.TXD_NFRAGS >>> 1)];
+  const p = Packet.make(u32[d + (A.TXD_LEN >>> 2)]), pieces = u16[(d << 1) + (A.TXD_NFRAGS >>> 1)];
   let at = 0;
   for (let i = 0; i < pieces; i++) {
     const f = d + (A.TXD_FRAGS >>> 2) + 2 * i, from = u32[f], length = u32[f + 1];
-    frame.set(u8.subarray(from, from + length), at);
+    p.frame.set(u8.subarray(from, from + length), at);
     at += length;
   }
-  return Packet.of(frame);
+  return p.seal();
 }
