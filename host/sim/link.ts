@@ -2,13 +2,11 @@
 import type { Channel } from './channel.js';
 import type { Packet } from './packet.js';
 import type { Entity, Simulation } from './simulation.js';
-import type { SimVif } from './vif.js';
 
 /** An end of a medium. */
 export interface LinkPort {
   /** Name of the node. */
   node: string;
-  vif: SimVif;
   /** From the node into the medium. On a point-to-point link all the way. */
   out: Channel;
   /** From the medium to the node; the same for a point-to-point link's other end. */
@@ -32,9 +30,10 @@ export class Switch implements Entity {
 
   constructor(sim: Simulation, readonly name: string) { this.id = sim.register(); }
 
-  add(port: LinkPort): number {
+  /** `mac`: of the node at it. */
+  add(port: LinkPort, mac: string): number {
     const i = this.ports.push(port) - 1;
-    this.byMac.set(parseInt(port.vif.mac.replaceAll(':', ''), 16), i);
+    this.byMac.set(parseInt(mac.replaceAll(':', ''), 16), i);
     return i;
   }
   /** Let a station reach the others, or nobody. */
