@@ -41,7 +41,7 @@ export interface PartLink {
 export class Part implements PartLink {
   private readonly links: string[];
 
-  private constructor(private readonly run: ScenarioRun, private readonly outlets: ReadonlyMap<number, Outlet>) {
+  private constructor(readonly run: ScenarioRun, private readonly outlets: ReadonlyMap<number, Outlet>) {
     this.links = run.plan.links.map((l) => l.name);
   }
 

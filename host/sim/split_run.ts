@@ -15,8 +15,10 @@ export type PartStarter = (setup: PartSetup) => Promise<PartLink>;
 
 /** Run a scenario to its end. Rejects with what ScenarioRun throws. */
 export async function runInParts(scenario: Scenario, module: WebAssembly.Module, { of, parts, lookahead }: Partition, start: PartStarter): Promise<RunResult> {
-  const links = await Promise.all(Array.from({ length: parts }, (_, part) => start({ scenario, module, of, part })));
+  const started = await Promise.allSettled(Array.from({ length: parts }, (_, part) => start({ scenario, module, of, part })));
+  const links = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
   try {
+    for (const s of started) if (s.status === 'rejected') throw s.reason;
     await windows(links, scenario.duration, lookahead);
     return merge(scenario, await Promise.all(links.map((l) => l.outcome())));
   } finally {
