@@ -74,4 +74,3 @@ export class Part implements PartLink {
   }
   end(): Promise<void> { return Promise.resolve(); }
 }
-
