@@ -1,14 +1,20 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
+import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { runInParts } from '../sim/split_run.js';
 import { CliError } from './fail.js';
 import { CORE_WASM } from './install.js';
+import { partThread } from './part_threads.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  /** Threads to split the run over. */
+  workers?: string;
 }
 
 /** The bytes of a file, or why not. */
@@ -38,12 +44,24 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
-  const start = process.hrtime.bigint();
-  run.finish();
-  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
+  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
+  const result = workers > 1 ? await runInParts(scenario, module, partition(scenario, workers), partThread) : await runWhole(scenario, module);
+  const wall = Number(process.hrtime.bigint() - start) / 1e9;
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   return result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+async function runWhole(scenario: Scenario, module: WebAssembly.Module): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module });
+  run.finish();
+  return run.result();
+}
+/** Most threads of one run. */
+const MAX_WORKERS = 64;
+function threads(option: string | undefined): number {
+  const n = Number(option ?? 1);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
+  return n;
 }
 
 /** A figure with its unit, which its name tells. */
