@@ -1,9 +1,13 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
+import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { runInParts } from '../sim/split_run.js';
 import { CliError } from './fail.js';
 import { CORE_WASM } from './install.js';
+import { partThread } from './part_threads.js';
 import { TraceFolder } from './sim_trace.js';
 import { scalar } from './sweep_points.js';
 
@@ -14,6 +18,8 @@ export interface SimOptions {
   out?: string;
   /** --no-pcap */
   pcap?: boolean;
+  /** Threads to split the run over. */
+  workers?: string;
 }
 
 /** The text of a file. Throws CliError. */
@@ -39,18 +45,31 @@ export function overrides(options: SimOptions): Record<string, unknown> {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
-  const folder = options.out === undefined ? undefined : new TraceFolder(options.out, run, options.pcap ?? true);
-  const start = process.hrtime.bigint();
+  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
+  if (workers > 1 && options.out !== undefined) throw new CliError('what a run leaves is written by one thread', 'leave out --workers or --out');
+  const result = workers > 1 ? await runInParts(scenario, module, partition(scenario, workers), partThread) : await runWhole(file, scenario, module, options);
+  const wall = Number(process.hrtime.bigint() - start) / 1e9;
+  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+  return result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+async function runWhole(file: string, scenario: Scenario, module: WebAssembly.Module, { out, pcap }: SimOptions): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module }), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
   try {
     run.finish();
   } finally {
     folder?.close();
   }
-  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
-  if (folder) await folder.finish(file, result);
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  return result.expectations.every((e) => e.met) ? 0 : 1;
+  const result = run.result();
+  await folder?.finish(file, result);
+  return result;
+}
+/** Most threads of one run. */
+const MAX_WORKERS = 64;
+function threads(option: string | undefined): number {
+  const n = Number(option ?? 1);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
+  return n;
 }
 
 /** A figure with its unit, which its name tells. */
