@@ -4,6 +4,7 @@ import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
 import { CliError } from './fail.js';
 import { CORE_WASM } from './install.js';
+import { AppFiles } from './sim_apps.js';
 
 export interface SimOptions {
   json?: boolean;
@@ -37,8 +38,8 @@ function scalar(text: string): unknown {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
+  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
+  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), loader });
   const start = process.hrtime.bigint();
   run.finish();
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
@@ -58,6 +59,8 @@ function report(file: string, r: RunResult, wall: number): string {
   const seconds = r.duration / 1e9;
   const lines = [`${file}: ${Object.keys(r.nodes).length} nodes, ${seconds} s of virtual time in ${wall.toFixed(2)} s, ${r.events} events, seed ${r.seed}`];
   for (const l of r.log) lines.push(`  ${(l.time / 1e9).toFixed(6)} s  ${l.what}`);
+  for (const [app, { stdout, stderr }] of Object.entries(r.output))
+    for (const line of (stdout + stderr).split('\n').slice(0, -1)) lines.push(`  ${app}| ${line}`);
   for (const [k, v] of Object.entries(r.metrics)) if (v !== 0) lines.push(`  ${k.padEnd(32)} ${figure(k, v)}`);
   for (const e of r.expectations) {
     const range = [e.min === undefined ? '' : `at least ${figure(e.metric, e.min)}`, e.max === undefined ? '' : `at most ${figure(e.metric, e.max)}`].filter(Boolean).join(', ');

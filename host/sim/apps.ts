@@ -8,12 +8,20 @@ import type { AppSpec } from './scenario.js';
 /** name -> figure: bit/s, seconds, bytes or numbers. */
 export type Metrics = Record<string, number>;
 
+/** Text of standard output and standard error. */
+export interface AppOutput {
+  stdout: string;
+  stderr: string;
+}
+
 export interface App {
   readonly name: string;
   start(): void;
   metrics(end: number): Metrics;
   /** State of the sender, for a series. */
   sample?(): Metrics | undefined;
+  /** What a program has written so far. */
+  readonly output?: AppOutput;
 }
 
 /** Where an application runs, and where to. */

@@ -12,7 +12,7 @@ import { SpinError, type Entity, type Simulation } from './simulation.js';
 import type { SimVif } from './vif.js';
 
 /** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
-const START = 1e9;
+export const START = 1e9;
 /** Wall clock at the start of a run: 2026-01-01T00:00:00Z, ns. */
 export const WALL_START = 1_767_225_600_000_000_000n;
 /** Turns in a row at one instant: more, and an application calls without end. */

@@ -5,9 +5,10 @@
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
 import { Murmur3 } from '../debug/murmur3.js';
-import { Bulk, Datagrams, type App, type Ends, type Metrics } from './apps.js';
+import type { App, AppOutput, Metrics } from './apps.js';
+import { makeApp, type AppLoader } from './make_app.js';
 import { Medium } from './medium.js';
-import { appName, nodeNames } from './names.js';
+import { nodeNames } from './names.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
@@ -17,6 +18,8 @@ import { SimVif } from './vif.js';
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** Where the programs of `wasi` and `module` applications come from. */
+  loader?: AppLoader;
 }
 
 /** One line of the event log. */
@@ -51,11 +54,11 @@ export interface RunResult {
   hash: string;
   nodes: Record<string, string>;
   metrics: Metrics;
+  /** What applications have written, by their names. */
+  output: Record<string, AppOutput>;
   expectations: Expectation[];
   log: LogEntry[];
 }
-
-const FIRST_PORT = 5001;
 
 export class ScenarioRun {
   readonly nodes = new Map<string, SimNode>();
@@ -98,20 +101,10 @@ export class ScenarioRun {
       const medium = Medium.of(sim, spec, i, ends);
       this.media.set(medium.name, medium);
     }
-    scenario.apps.forEach((spec, i) => {
-      const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
-      this.apps.push(app);
-      app.start();
-    });
+    for (const [i, spec] of scenario.apps.entries()) this.apps.push(await makeApp(spec, i, { nodes: this.nodes, plan, loader: this.options.loader ?? {} }));
+    for (const app of this.apps) app.start();
     for (const change of scenario.schedule) sim.at(this.director, change.at, () => this.change(change));
     if (scenario.sample !== undefined) this.sampleEvery(scenario.sample);
-  }
-
-  private ends(spec: Scenario['apps'][number], index: number): Ends {
-    const to = this.plan.nodes.get(spec.to)!;
-    const port = to.ports[0];
-    return { from: this.nodes.get(spec.from)!, to: this.nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
   private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
@@ -171,12 +164,13 @@ export class ScenarioRun {
 
   result(): RunResult {
     const metrics = this.metrics(), hash = new Murmur3(), utf8 = new TextEncoder();
+    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [])));
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    hash.add(utf8.encode(JSON.stringify([this.scenario.seed, this.sim.now, this.sim.events, nodes, metrics])));
+    hash.add(utf8.encode(JSON.stringify([this.scenario.seed, this.sim.now, this.sim.events, nodes, metrics, ...Object.entries(output)])));
     const expectations = this.scenario.expect.map(({ metric, min, max }) => {
       const value = Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
       return { metric, value, min, max, met: value !== undefined && value >= (min ?? -Infinity) && value <= (max ?? Infinity) };
     });
-    return { seed: this.scenario.seed, duration: this.sim.now, events: this.sim.events, hash: hash.hex, nodes, metrics, expectations, log: this.log };
+    return { seed: this.scenario.seed, duration: this.sim.now, events: this.sim.events, hash: hash.hex, nodes, metrics, output, expectations, log: this.log };
   }
 }

@@ -1,0 +1,39 @@
+// Programs that a scenario names by files beside it: found, checked, and prepared for virtual time.
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { AppLoader } from '../sim/make_app.js';
+import { appFile } from '../sim/names.js';
+import type { Mistake, Scenario } from '../sim/scenario.js';
+import { prepareWasi } from '../sim/wasi/prepare.js';
+
+/** `file`: the scenario's; names are relative to it. */
+export class AppFiles implements AppLoader {
+  private readonly programs = new Map<string, Promise<WebAssembly.Module>>();
+  constructor(private readonly file: string) {}
+
+  /** Tell of files that are not there, or not what they should be. */
+  readonly check = (scenario: Scenario, mistakes: Mistake[]): void => {
+    scenario.apps.forEach((app, i) => {
+      const { field, file } = appFile(app) ?? {};
+      if (!field || !file) return;
+      const why = this.unusable(file, app.type === 'wasi');
+      if (why) mistakes.push({ path: ['apps', i, field], message: why });
+    });
+  };
+  private unusable(file: string, wasm: boolean): string | undefined {
+    try {
+      const bytes = readFileSync(this.path(file));
+      return wasm && !WebAssembly.validate(bytes) ? `${this.path(file)} is no WebAssembly module: build one with clang --target=wasm32-wasi or asc` : undefined;
+    } catch (e) {
+      return `cannot read ${this.path(file)} (${(e as NodeJS.ErrnoException).code}): build it, those of the examples with \`npm run build:wasi\`; files are looked for beside the scenario`;
+    }
+  }
+
+  wasi(file: string): Promise<WebAssembly.Module> {
+    const path = this.path(file), known = this.programs.get(path) ?? prepareWasi(readFileSync(path)).then((b) => WebAssembly.compile(b as BufferSource));
+    this.programs.set(path, known);
+    return known;
+  }
+
+  private path(file: string): string { return resolve(dirname(this.file), file); }
+}
