@@ -5,14 +5,14 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { root, run } from './setup.mjs';
 
-const out = join(root, 'build/wasi'), sdk = join(root, 'sdk/wasi');
+const out = 'build/wasi', sdk = 'sdk/wasi';
 /** Where sources are; the module takes the name of its source. */
 const FOLDERS = ['examples/sim/wasi', 'test/sim/wasi'];
 const SYSROOT = '/usr';
 
 function sources(extension) {
-  return FOLDERS.map((f) => join(root, f)).filter((f) => existsSync(f))
-    .flatMap((f) => readdirSync(f).filter((n) => n.endsWith(extension)).map((n) => join(f, n)));
+  return FOLDERS.filter((f) => existsSync(join(root, f)))
+    .flatMap((f) => readdirSync(join(root, f)).filter((n) => n.endsWith(extension)).map((n) => join(f, n)));
 }
 
 /** Compile one C program against sdk/wasi/nuse_socket.h. */
@@ -20,9 +20,9 @@ function compile(source) {
   run('clang', ['--target=wasm32-wasi', `--sysroot=${SYSROOT}`, '-O2', '-Wall', '-Wextra', '-Werror', '-I', sdk, '-o', join(out, `${basename(source, '.c')}.wasm`), source]);
 }
 
-mkdirSync(out, { recursive: true });
+mkdirSync(join(root, out), { recursive: true });
 for (const source of sources('.as.ts')) {
-  run(join(root, 'node_modules/.bin/asc'), [source, '--config', join(root, 'asconfig.wasi.json'), '--target', 'program', '--outFile', join(out, `${basename(source, '.as.ts')}.as.wasm`)]);
+  run('node_modules/.bin/asc', [source, '--config', 'asconfig.wasi.json', '--target', 'program', '--outFile', join(out, `${basename(source, '.as.ts')}.as.wasm`)]);
 }
 const clang = spawnSync('clang', ['--version']).status === 0 && existsSync(join(SYSROOT, 'include/wasm32-wasi'));
 if (clang) sources('.c').forEach(compile);

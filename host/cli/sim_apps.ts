@@ -1,10 +1,11 @@
 // Programs that a scenario names by files beside it: found, checked, and prepared for virtual time.
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { AppLoader } from '../sim/make_app.js';
 import { appFile } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
+import { CliError } from './fail.js';
 
 /** `file`: the scenario's; names are relative to it. */
 export class AppFiles implements AppLoader {
@@ -36,4 +37,14 @@ export class AppFiles implements AppLoader {
   }
 
   private path(file: string): string { return resolve(dirname(this.file), file); }
+}
+
+/** `nuse sim-prepare`: one file to another. */
+export async function prepareFile(module: string, output: string): Promise<number> {
+  try {
+    writeFileSync(output, await prepareWasi(readFileSync(module)));
+  } catch (e) {
+    throw new CliError(`cannot prepare ${module}: ${(e as Error).message}`);
+  }
+  return 0;
 }

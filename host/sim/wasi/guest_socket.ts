@@ -75,20 +75,19 @@ export class GuestSocket implements Descriptor {
   // ---- calls that may wait ----
   connect(address: Uint8Array): Attempt {
     const to = address.slice();
+    const call = (): number => this.withAddress(to, (x, length) => x.sys_connect(this.handle, ARG, length));
     let begun = false;
     return this.limited(this.nonblocking, this.sendTimeout, -Errno.EINPROGRESS, () => {
       if (!begun) {
         begun = true;
-        const r = this.withAddress(to, (x, length) => x.sys_connect(this.handle, ARG, length));
+        const r = call();
         if (r !== -Errno.EINPROGRESS || this.nonblocking) return r;
       }
-      return this.connected();
+      const ready = this.poll();
+      if (ready & (Poll.ERR | Poll.HUP)) return -(this.net.takeError(this.handle) || Errno.ECONNABORTED);
+      // Called again it takes note of the outcome, as on Linux: the next one is EISCONN.
+      return ready & Poll.OUT ? call() : undefined;
     });
-  }
-  private connected(): number | undefined {
-    const ready = this.poll();
-    if (ready & (Poll.ERR | Poll.HUP)) return -(this.net.takeError(this.handle) || Errno.ECONNABORTED);
-    return ready & Poll.OUT ? 0 : undefined;
   }
 
   /** The new connection goes to `take`, which gives the result. */

@@ -19,7 +19,7 @@ export async function prepareWasi(bytes: Uint8Array): Promise<Uint8Array> {
   const { default: b } = await import('binaryen');
   const m = b.readBinary(bytes), f = b.Features;
   try {
-    m.setFeatures(m.getFeatures() | f.BulkMemory | f.SignExt | f.NontrappingFPToInt | f.MutableGlobals | f.SIMD128 | f.Multivalue | f.ReferenceTypes);
+    m.setFeatures(m.getFeatures() | f.BulkMemory | f.BulkMemoryOpt | f.SignExt | f.NontrappingFPToInt | f.MutableGlobals | f.SIMD128 | f.Multivalue | f.ReferenceTypes);
     b.setOptimizeLevel(2);
     b.setShrinkLevel(0);
     m.runPasses(['log-execution']);
