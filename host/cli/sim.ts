@@ -41,7 +41,7 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
   const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), loader });
   const start = process.hrtime.bigint();
-  run.finish();
+  await run.finishAsync();
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   return result.expectations.every((e) => e.met) ? 0 : 1;

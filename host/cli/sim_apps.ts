@@ -1,6 +1,9 @@
 // Programs that a scenario names by files beside it: found, checked, and prepared for virtual time.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { ModuleApp, type AppMain } from '../node/simulated/module_app.js';
+import { settle } from '../node/simulated/settle.js';
 import type { AppLoader } from '../sim/make_app.js';
 import { appFile } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
@@ -35,6 +38,13 @@ export class AppFiles implements AppLoader {
     this.programs.set(path, known);
     return known;
   }
+
+  async module(...[name, spec, node, lookup]: Parameters<NonNullable<AppLoader['module']>>): Promise<ModuleApp> {
+    const { default: main } = await import(pathToFileURL(this.path(spec.file)).href) as { default?: AppMain };
+    if (typeof main !== 'function') throw new CliError(`application ${name}: ${spec.file} has no function as its default export: write \`export default async function (node) { ... }\``);
+    return new ModuleApp(name, spec, node, lookup, main);
+  }
+  readonly settle = settle;
 
   private path(file: string): string { return resolve(dirname(this.file), file); }
 }

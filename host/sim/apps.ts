@@ -22,6 +22,8 @@ export interface App {
   sample?(): Metrics | undefined;
   /** What a program has written so far. */
   readonly output?: AppOutput;
+  /** It uses promises: only a run that settles can have it. */
+  readonly settles?: boolean;
 }
 
 /** Where an application runs, and where to. */

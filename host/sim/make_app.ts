@@ -4,6 +4,7 @@ import { appName } from './names.js';
 import type { SimNode } from './node.js';
 import type { Plan } from './plan.js';
 import type { AppSpec } from './scenario.js';
+import type { Entity, Simulation } from './simulation.js';
 import { WasiApp } from './wasi/app.js';
 
 /** Addresses of a node by its name, or of `localhost`, IPv4 first; none when there is no such node. */
@@ -15,6 +16,8 @@ export interface AppLoader {
   wasi?(file: string): Promise<WebAssembly.Module>;
   /** A `module` application. */
   module?(name: string, spec: Extract<AppSpec, { type: 'module' }>, node: SimNode, lookup: NodeLookup): Promise<App>;
+  /** Runs `run` with what lets applications that use promises do all they can at one instant. */
+  settle?(sim: Simulation, run: (drain: (entity: Entity) => Promise<void>) => Promise<void>): Promise<void>;
 }
 
 /** The network that applications are put into. */

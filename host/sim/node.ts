@@ -6,6 +6,7 @@ import { applyConfig } from '../control/apply.js';
 import { createCore, type Core } from '../core.js';
 import { Murmur3 } from '../debug/murmur3.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
+import { guardedExports } from '../sockets/guarded.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import { coreSeed } from './random.js';
 import { SpinError, type Entity, type Simulation } from './simulation.js';
@@ -37,6 +38,7 @@ export class SimNode implements Entity, SocketDriver {
   /** Why it is dead. */
   trap?: Error;
   private readonly hash = new Murmur3();
+  private settling?: CoreSockets;
   private running = false;
   private scheduled = false;
   /** When the timer event fires, ns of the run. */
@@ -45,7 +47,7 @@ export class SimNode implements Entity, SocketDriver {
   private constructor(readonly sim: Simulation, readonly core: Core, readonly vifs: readonly SimVif[], private readonly options: NodeOptions) {
     this.name = options.name;
     this.id = sim.register();
-    this.stack = new Stack(core, { socketEvent: (handle, mask) => { this.sockets.event(handle, mask); }, woken: () => this.wake() });
+    this.stack = new Stack(core, { socketEvent: (handle, mask) => this.socketEvent(handle, mask), woken: () => this.wake() });
     this.sockets = new CoreSockets(core, this);
   }
 
@@ -83,6 +85,20 @@ export class SimNode implements Entity, SocketDriver {
     this.sim.after(this, ns, () => {
       if (!this.trap) this.guard(fn);
     });
+  }
+
+  /**
+   * Sockets of an application that also calls them outside of events, from promises: a trap of the core in such a call ends the node, and
+   * the call fails with ECONNRESET. After an event that has touched one of them the simulation settles (Simulation.runAsync).
+   */
+  settlingSockets(): CoreSockets {
+    this.settling ??= new CoreSockets({ exports: guardedExports(this.core.exports, (e) => this.die(asCoreTrap(e) as Error)), mem: this.core.mem }, this);
+    return this.settling;
+  }
+  private socketEvent(handle: number, mask: number): void {
+    if (this.sockets.event(handle, mask) || !this.settling) return;
+    this.sim.unsettled = this;
+    this.settling.event(handle, mask);
   }
 
   private seen(slot: number, frame: Uint8Array, sent: boolean): void {
@@ -145,9 +161,14 @@ export class SimNode implements Entity, SocketDriver {
   }
 
   private die(error: Error): void {
+    if (this.trap) return;
     this.trap = error;
     for (const v of this.vifs) v.close();
     this.sockets.end();
+    if (this.settling) {
+      this.sim.unsettled = this;
+      this.settling.end();
+    }
     this.options.ontrap?.(this, error);
   }
 }

@@ -139,9 +139,21 @@ export class ScenarioRun {
   }
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
-  advance(until: number): void { this.sim.run(Math.min(until, this.scenario.duration)); }
+  advance(until: number): void {
+    const waits = this.apps.find((a) => a.settles);
+    if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
+    this.sim.run(Math.min(until, this.scenario.duration));
+  }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
+  /** As advance, also with applications that use promises: what they await happens in virtual time. */
+  async advanceAsync(until: number): Promise<void> {
+    const { settle } = this.options.loader ?? {};
+    if (!settle || !this.apps.some((a) => a.settles)) this.advance(until);
+    else await settle(this.sim, (drain) => this.sim.runAsync(Math.min(until, this.scenario.duration), drain));
+  }
+  /** Run to the end, as advanceAsync. */
+  async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }
 
   /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... */
   metrics(): Metrics {

@@ -3,7 +3,7 @@
 //   const sim = new Simulation(1);
 //   const a = await SimNode.create(sim, { module, name: 'a', ... });
 //   sim.run(10e9);
-import { EventQueue } from './event_queue.js';
+import { EventQueue, type SimEvent } from './event_queue.js';
 
 /** What makes events. Entities are numbered as they are made. */
 export interface Entity {
@@ -26,6 +26,8 @@ export class SpinError extends Error {
 export class Simulation {
   /** Virtual time, ns since the start of the run. */
   now = 0;
+  /** The entity whose applications the event that runs has woken, when they use promises. */
+  unsettled?: Entity;
   /** Events run so far. */
   events = 0;
   private readonly queue = new EventQueue();
@@ -67,13 +69,28 @@ export class Simulation {
     const { queue } = this;
     this.stopped = false;
     while (queue.nextTime <= until) {
-      const e = queue.pop()!;
-      this.now = e.time;
-      this.events++;
-      e.run();
+      this.step(queue.pop()!);
       if (this.stopped) return;
     }
     this.now = Math.max(this.now, until);
+  }
+  /** The same where applications use promises: after an event that has woken one, time stands still until `settle` has let it do all it can. */
+  async runAsync(until: number, settle: (entity: Entity) => Promise<void>): Promise<void> {
+    const { queue } = this;
+    this.stopped = false;
+    while (queue.nextTime <= until) {
+      this.step(queue.pop()!);
+      const { unsettled } = this;
+      this.unsettled = undefined;
+      if (unsettled) await settle(unsettled);
+      if (this.stopped) return;
+    }
+    this.now = Math.max(this.now, until);
+  }
+  private step(e: SimEvent): void {
+    this.now = e.time;
+    this.events++;
+    e.run();
   }
   /** Let run() return after the event that is running. */
   stop(): void { this.stopped = true; }
