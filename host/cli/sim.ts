@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
-import { CliError } from './fail.js';
+import { SpinError } from '../sim/simulation.js';
+import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { AppFiles } from './sim_apps.js';
 
@@ -41,7 +42,13 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
   const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), loader });
   const start = process.hrtime.bigint();
-  await run.finishAsync();
+  try {
+    await run.finishAsync();
+  } catch (error) {
+    // An application that does not stop would keep the process from ending.
+    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    throw error;
+  }
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   return result.expectations.every((e) => e.met) ? 0 : 1;

@@ -14,7 +14,10 @@ export class ModuleApp implements App {
   private endedAt?: number;
   private failure?: string;
 
-  constructor(readonly name: string, private readonly spec: Pick<Extract<AppSpec, { type: 'module' }>, 'args' | 'start'>, private readonly node: SimNode, private readonly lookup: NodeLookup, private readonly main: AppMain) {}
+  constructor(
+    readonly name: string, private readonly spec: Pick<Extract<AppSpec, { type: 'module' }>, 'args' | 'start'>, private readonly node: SimNode,
+    private readonly lookup: NodeLookup, private readonly main: AppMain,
+  ) {}
 
   start(): void {
     const { node, spec, told } = this, app = new AppNode(node, spec.args, this.lookup, told);
