@@ -66,9 +66,9 @@ export default tseslint.config(
   { files: ['test/fuzz/seeds*.ts', 'test/fuzz/frames.ts'], rules: { '@stylistic/max-len': 'off' } },
   // Programs in AssemblyScript that may allocate.
   {
-    files: ['sdk/**/*.ts'],
+    files: ['sdk/**/*.ts', '**/*.as.ts'],
     languageOptions: { parserOptions: { allowInvalidAST: true } },
-    rules: { '@stylistic/keyword-spacing': 'off', '@stylistic/space-infix-ops': 'off' },
+    rules: { '@stylistic/keyword-spacing': 'off', '@stylistic/space-infix-ops': 'off', '@typescript-eslint/consistent-type-imports': 'off' },
   },
   {
     files: ['assembly/**/*.ts', 'test/assembly/**/*.ts'],

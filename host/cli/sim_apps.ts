@@ -25,6 +25,7 @@ export class AppFiles implements AppLoader {
     });
   };
   private unusable(file: string, wasm: boolean): string | undefined {
+    if (!wasm && /\.[cm]?tsx?$/.test(file)) return `Node does not run TypeScript: compile ${file} first, as with \`npx esbuild ${file} --outfile=app.mjs\``;
     try {
       const bytes = readFileSync(this.path(file));
       return wasm && !WebAssembly.validate(bytes) ? `${this.path(file)} is no WebAssembly module: build one with clang --target=wasm32-wasi or asc` : undefined;

@@ -206,32 +206,32 @@ static inline int nuse_result(int r) {
 NUSE_DEFINE int socket(int family, int type, int protocol) { return nuse_result(nuse_socket(family, type, protocol)); }
 NUSE_DEFINE int bind(int fd, const struct sockaddr *address, socklen_t length) { return nuse_result(nuse_bind(fd, address, length)); }
 NUSE_DEFINE int listen(int fd, int backlog) { return nuse_result(nuse_listen(fd, backlog)); }
-NUSE_DEFINE int accept(int fd, struct sockaddr *restrict address, socklen_t *restrict length) { return nuse_result(nuse_accept(fd, address, length, 0)); }
-NUSE_DEFINE int accept4(int fd, struct sockaddr *restrict address, socklen_t *restrict length, int flags) { return nuse_result(nuse_accept(fd, address, length, flags)); }
+NUSE_DEFINE int accept(int fd, struct sockaddr *__restrict address, socklen_t *__restrict length) { return nuse_result(nuse_accept(fd, address, length, 0)); }
+NUSE_DEFINE int accept4(int fd, struct sockaddr *__restrict address, socklen_t *__restrict length, int flags) { return nuse_result(nuse_accept(fd, address, length, flags)); }
 NUSE_DEFINE int connect(int fd, const struct sockaddr *address, socklen_t length) { return nuse_result(nuse_connect(fd, address, length)); }
 NUSE_DEFINE ssize_t send(int fd, const void *data, size_t length, int flags) { return nuse_result(nuse_sendto(fd, data, length, flags, 0, 0)); }
 NUSE_DEFINE ssize_t sendto(int fd, const void *data, size_t length, int flags, const struct sockaddr *address, socklen_t address_length) {
     return nuse_result(nuse_sendto(fd, data, length, flags, address, address_length));
 }
 NUSE_DEFINE ssize_t recv(int fd, void *data, size_t length, int flags) { return nuse_result(nuse_recvfrom(fd, data, length, flags, 0, 0)); }
-NUSE_DEFINE ssize_t recvfrom(int fd, void *restrict data, size_t length, int flags, struct sockaddr *restrict address, socklen_t *restrict address_length) {
+NUSE_DEFINE ssize_t recvfrom(int fd, void *__restrict data, size_t length, int flags, struct sockaddr *__restrict address, socklen_t *__restrict address_length) {
     return nuse_result(nuse_recvfrom(fd, data, length, flags, address, address_length));
 }
 NUSE_DEFINE int shutdown(int fd, int how) { return nuse_result(nuse_shutdown(fd, how)); }
 NUSE_DEFINE int setsockopt(int fd, int level, int name, const void *value, socklen_t length) { return nuse_result(nuse_setsockopt(fd, level, name, value, length)); }
-NUSE_DEFINE int getsockopt(int fd, int level, int name, void *restrict value, socklen_t *restrict length) {
+NUSE_DEFINE int getsockopt(int fd, int level, int name, void *__restrict value, socklen_t *__restrict length) {
     int r = nuse_result(nuse_getsockopt(fd, level, name, value, length));
     if (r == 0 && level == SOL_SOCKET && name == SO_ERROR && *(int *)value) *(int *)value = nuse_errno(*(int *)value);
     return r;
 }
-NUSE_DEFINE int getsockname(int fd, struct sockaddr *restrict address, socklen_t *restrict length) { return nuse_result(nuse_getsockname(fd, address, length)); }
-NUSE_DEFINE int getpeername(int fd, struct sockaddr *restrict address, socklen_t *restrict length) { return nuse_result(nuse_getpeername(fd, address, length)); }
+NUSE_DEFINE int getsockname(int fd, struct sockaddr *__restrict address, socklen_t *__restrict length) { return nuse_result(nuse_getsockname(fd, address, length)); }
+NUSE_DEFINE int getpeername(int fd, struct sockaddr *__restrict address, socklen_t *__restrict length) { return nuse_result(nuse_getpeername(fd, address, length)); }
 NUSE_DEFINE int poll(struct pollfd *fds, nfds_t count, int ms) { return nuse_result(nuse_poll(fds, count, ms)); }
 
 /* 28 bytes are a struct sockaddr_in6 of Linux; the one of wasi-libc has padding behind it. */
 #define NUSE_ADDRESS 28
 
-NUSE_DEFINE int inet_pton(int family, const char *restrict text, void *restrict address) {
+NUSE_DEFINE int inet_pton(int family, const char *__restrict text, void *__restrict address) {
     unsigned char found[NUSE_ADDRESS];
     if (family != AF_INET && family != AF_INET6) return errno = EAFNOSUPPORT, -1;
     if (text[strspn(text, "0123456789abcdefABCDEF.:")] || !strpbrk(text, ".:")) return 0;
@@ -239,9 +239,9 @@ NUSE_DEFINE int inet_pton(int family, const char *restrict text, void *restrict 
     memcpy(address, found + (family == AF_INET ? 4 : 8), family == AF_INET ? 4 : 16);
     return 1;
 }
-NUSE_DEFINE const char *inet_ntop(int family, const void *restrict address, char *restrict text, socklen_t room) {
-    if (family != AF_INET && family != AF_INET6) return errno = EAFNOSUPPORT, (const char *)0;
-    return nuse_format(family, address, text, room) < 0 ? errno = ENOSPC, (const char *)0 : text;
+NUSE_DEFINE const char *inet_ntop(int family, const void *__restrict address, char *__restrict text, socklen_t room) {
+    errno = family == AF_INET || family == AF_INET6 ? ENOSPC : EAFNOSUPPORT;
+    return errno == EAFNOSUPPORT || nuse_format(family, address, text, room) < 0 ? 0 : text;
 }
 
 NUSE_DEFINE void freeaddrinfo(struct addrinfo *list) {
@@ -252,20 +252,24 @@ NUSE_DEFINE void freeaddrinfo(struct addrinfo *list) {
     }
 }
 /* Numeric addresses, names of nodes and `localhost`; ports as numbers. IPv4 first. */
-NUSE_DEFINE int getaddrinfo(const char *restrict node, const char *restrict service, const struct addrinfo *restrict hints, struct addrinfo **restrict list) {
+NUSE_DEFINE int getaddrinfo(const char *__restrict node, const char *__restrict service, const struct addrinfo *__restrict hints, struct addrinfo **__restrict list) {
     unsigned char found[16][NUSE_ADDRESS];
     int family = hints ? hints->ai_family : 0, type = hints && hints->ai_socktype ? hints->ai_socktype : SOCK_STREAM;
-    char *rest = "";
+    char *rest = 0;
     unsigned long port = service ? strtoul(service, &rest, 10) : 0;
-    if (*rest || port > 65535) return EAI_SERVICE;
+    if ((rest && *rest) || port > 65535) return EAI_SERVICE;
     if (!node) node = hints && hints->ai_flags & AI_PASSIVE ? (family == AF_INET6 ? "::" : "0.0.0.0") : "localhost";
     int n = nuse_resolve(node, strlen(node), family, found, 16);
     if (n <= 0) return EAI_NONAME;
     *list = 0;
     struct addrinfo **end = list;
     for (int i = 0; i < n; i++) {
-        struct addrinfo *a = calloc(1, sizeof *a + sizeof(struct sockaddr_storage) + 16);
-        if (!a) return freeaddrinfo(*list), *list = 0, EAI_MEMORY;
+        struct addrinfo *a = (struct addrinfo *)calloc(1, sizeof *a + sizeof(struct sockaddr_storage) + 16);
+        if (!a) {
+            freeaddrinfo(*list);
+            *list = 0;
+            return EAI_MEMORY;
+        }
         a->ai_addr = (struct sockaddr *)(((uintptr_t)(a + 1) + 15) & ~(uintptr_t)15);
         memcpy(a->ai_addr, found[i], NUSE_ADDRESS);
         a->ai_family = a->ai_addr->sa_family;

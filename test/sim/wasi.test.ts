@@ -54,6 +54,15 @@ test('sockets answer as those of Linux do, call by call', async () => {
   }
 });
 
+test('datagrams in AssemblyScript, and a name that nobody has', async () => {
+  const udp = (name: string, node: string, args: string[]) => ({ type: 'wasi' as const, name, node, module: 'udp.as.wasm', args });
+  const { output, metrics } = await runApps([udp('echo', 'b', ['echo', '3']), udp('ask', 'a', ['ask', 'b', '3']), udp('lost', 'a', ['ask', 'nobody', '1'])]);
+  assert.is(output.ask.stdout, 'number 0 at 1.0 s\nnumber 1 at 2.0 s\nnumber 2 at 3.0 s\n', output.ask.stderr);
+  assert.is(metrics['echo.exit'], 0);
+  // ENOENT of Linux: no node has that name.
+  assert.match(output.lost.stderr, /nobody: errno 2/);
+});
+
 test('a program that traps ends alone, and what it wrote stays', async () => {
   const { output, metrics } = await runApps([basics('bad', ['trap']), basics('good', ['time'])]);
   assert.is(output.bad.stdout, 'before\n');

@@ -1,6 +1,5 @@
 // A web server in AssemblyScript: GET /N answers with N bytes of a pattern. Arguments: port, and how many connections it serves.
-import type { TcpStream } from '../../../sdk/wasi/nuse_socket';
-import { TcpListener, must } from '../../../sdk/wasi/nuse_socket';
+import { TcpListener, TcpStream, must } from '../../../sdk/wasi/nuse_socket';
 
 const PIECE = 65536;
 const body = new Uint8Array(PIECE), request = new ArrayBuffer(4096);

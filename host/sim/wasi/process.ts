@@ -68,6 +68,7 @@ export class WasiProcess implements Waiter {
   constructor(readonly options: ProcessOptions) {
     const { program, name, node } = options;
     if (!isPrepared(program)) throw new Error(`application ${name}: its module was not prepared for virtual time: pass it through prepareWasi, or \`nuse sim-prepare\``);
+    if (!WebAssembly.Module.exports(program).some((e) => e.name === '_start')) throw new Error(`application ${name}: its module exports no _start: build a command, not a reactor or a library`);
     this.random = new RandomStream(node.sim.seed, `node ${node.name} app ${name} random`);
     this.descriptors = [new InputStream(new TextEncoder().encode(options.input)), this.output, this.errors];
     this.coroutine = new Coroutine(program, this.imports(program));

@@ -198,6 +198,25 @@ static void names(void) {
     printf("%#x\n", none.revents);
 }
 
+static void six(void) {
+    char text[64], c;
+    struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(7006)}, got;
+    socklen_t length = sizeof got;
+    int on = 1, l = socket(AF_INET6, SOCK_STREAM, 0), s = socket(AF_INET6, SOCK_STREAM, 0);
+    at.sin6_addr.s6_addr[15] = 1;
+    setsockopt(l, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    show("bind ::1", bind(l, (struct sockaddr *)&at, sizeof at));
+    show("listen", listen(l, 1));
+    show("connect ::1", connect(s, (struct sockaddr *)&at, sizeof at));
+    int p = accept(l, 0, 0);
+    show("getsockname", getsockname(p, (struct sockaddr *)&got, &length));
+    printf("%s %d, %d bytes\n", inet_ntop(AF_INET6, &got.sin6_addr, text, sizeof text), ntohs(got.sin6_port), (int)length);
+    close(p);
+    show("recv", recv(s, &c, 1, 0));
+    close(s);
+    close(l);
+}
+
 int main(void) {
 #ifndef __wasi__
     signal(SIGPIPE, SIG_IGN);
@@ -207,6 +226,7 @@ int main(void) {
     refused();
     reset();
     udp();
+    six();
     names();
     return 0;
 }
