@@ -29,10 +29,10 @@ const LOSSY: ScenarioInput['links'] = [
 const busy: ChildProcess[] = [];
 
 /** These functions as applications: `NODE/whatever` runs on NODE. */
-async function make(apps: Record<string, AppMain>, more: Partial<ScenarioInput> = {}): Promise<ScenarioRun> {
+async function make(apps: Record<string, AppMain>, more: Partial<ScenarioInput> = {}, core = module): Promise<ScenarioRun> {
   const entries = Object.entries(apps).map(([key]) => ({ type: 'module' as const, name: key.replace('/', '-'), node: key.split('/')[0], file: key }));
   return ScenarioRun.create(scenarioOf({ duration: '60s', links: [{ between: ['a', 'b'], rate: '10Mbit', delay: '1ms' }], ...more, apps: entries }), {
-    module, loader: { settle, module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
+    module: core, loader: { settle, module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
   });
 }
 async function runApps(apps: Record<string, AppMain>, more?: Partial<ScenarioInput>): Promise<RunResult> {
@@ -172,6 +172,25 @@ test('immediates, ticks and files are waited for while time stands still', async
     },
   }, { links: LOSSY });
   assert.is(r.output['a-loop'].stdout, 'true 0\n', r.output['a-loop'].stderr);
+});
+
+test('a node whose core traps: its applications\' sockets fail with ECONNRESET, the others go on', async () => {
+  const core = new WebAssembly.Module(await readFile(new URL('../../../core.trapping.wasm', import.meta.url)));
+  const run = await make({
+    'b/victim': (node) => new Promise((_, reject) => { node.createSocket('udp4').on('error', reject).bind(7); }),
+    'a/killer': async (node) => {
+      await node.sleep(100);
+      node.sockets.datagram(4, 3, 253).send(Buffer.from('x'), '10.0.0.2', 0);
+      await node.sleep(100);
+      node.log(`lives at ${node.now}`);
+    },
+  }, {}, core);
+  await run.finishAsync();
+  const { output, metrics, log } = run.result();
+  assert.match(log[0].what, /^node b has trapped: unreachable/);
+  assert.match(output['b-victim'].stderr, /ECONNRESET/);
+  assert.is(output['a-killer'].stdout, 'lives at 200000000\n', output['a-killer'].stderr);
+  assert.is(metrics['nodes.trapped'], 1);
 });
 
 test('what goes wrong: a rejection, a refused connection, an application that lets no time pass, a run without promises', async () => {

@@ -18,14 +18,20 @@ export class WasiApp implements App {
   start(): void { this.node.after(this.spec.start, () => this.process.start()); }
 
   metrics(end: number): Metrics {
-    const { status, failure, output } = this.process;
+    const { status, output } = this.process, { failure } = this;
     return {
       running: this.endedAt === undefined ? 1 : 0, failed: failure !== undefined || status ? 1 : 0, ...(status === undefined ? {} : { exit: status }),
       time: ((this.endedAt ?? end) - this.spec.start) / 1e9, stdout: output.length,
     };
   }
+  /** Why it will never end by itself. */
+  private get failure(): string | undefined {
+    const { failure } = this.process;
+    if (failure !== undefined) return `trapped: ${failure}`;
+    return this.endedAt === undefined && this.node.trap ? 'ended: its node has trapped' : undefined;
+  }
   get output(): AppOutput {
-    const { output, errors, failure } = this.process;
-    return { stdout: output.text, stderr: errors.text + (failure === undefined ? '' : `trapped: ${failure}\n`) };
+    const { output, errors } = this.process, { failure } = this;
+    return { stdout: output.text, stderr: errors.text + (failure === undefined ? '' : `${failure}\n`) };
   }
 }
