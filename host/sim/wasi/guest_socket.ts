@@ -120,6 +120,7 @@ export class GuestSocket implements Descriptor {
     let n = 0;
     for (const buffer of into) {
       for (let at = 0; at < buffer.length;) {
+        if (n && this.failed) return n;
         const count = this.call((x) => x.sys_rx_peek(this.handle, Math.min(buffer.length - at, CHUNK)));
         if (count < 0) return n || count;
         if (count === 0) return n || (this.poll() & Poll.RDHUP ? 0 : undefined);
@@ -158,6 +159,7 @@ export class GuestSocket implements Descriptor {
     let sent = 0;
     return this.limited(once, this.sendTimeout, () => sent || -Errno.EAGAIN, () => {
       for (const piece of skip(from, sent)) {
+        if (sent && this.failed) return sent;
         const n = this.put(piece, (flags & MSG_MORE) !== 0);
         if (n < 0) return sent || n;
         sent += n;
@@ -170,7 +172,7 @@ export class GuestSocket implements Descriptor {
   private put(bytes: Uint8Array, more: boolean): number {
     const { mem } = this.net;
     let done = 0;
-    while (done < bytes.length) {
+    while (done < bytes.length && !(done && this.failed)) {
       const count = this.call((x) => x.sys_tx_reserve(this.handle, Math.min(bytes.length - done, CHUNK)));
       if (count < 0) return done || count;
       if (count === 0) break;
@@ -201,6 +203,8 @@ export class GuestSocket implements Descriptor {
   }
 
   // ---- below ----
+  /** An error waits. The call after one that has moved bytes tells it, and taking it would lose it. */
+  private get failed(): boolean { return (this.poll() & Poll.ERR) !== 0; }
   /** An attempt with an end: at once (-EAGAIN) when it must not wait, or after a while. */
   private limited(once: boolean, timeout: number, late: number | (() => number), attempt: Attempt): Attempt {
     const { waiter } = this, deadline = waiter.now + timeout, after = typeof late === 'function' ? late : () => late;

@@ -135,6 +135,7 @@ static void reset(void) {
     listen(l, 1);
     connect(c1, (struct sockaddr *)&at, sizeof at);
     int s = accept(l, 0, 0);
+    show("send before a reset", send(s, "data", 4, 0));
     show("SO_LINGER", setsockopt(s, SOL_SOCKET, SO_LINGER, &now, sizeof now));
     close(s);
     show("poll after a reset", bits(c1, POLLIN | POLLOUT, 1000));
