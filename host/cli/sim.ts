@@ -1,16 +1,22 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
+import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
 import { SpinError } from '../sim/simulation.js';
+import { runInParts } from '../sim/split_run.js';
 import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
+import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  /** Threads to split the run over. */
+  workers?: string;
 }
 
 /** The bytes of a file, or why not. */
@@ -40,18 +46,32 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), loader });
-  const start = process.hrtime.bigint();
+  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   try {
-    await run.finishAsync();
+    // Promises are of one thread.
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(scenario, module, loader);
+    const wall = Number(process.hrtime.bigint() - start) / 1e9;
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+    return result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
     if (error instanceof SpinError) process.exit(tell(error, !!options.json));
     throw error;
   }
-  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  return result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+async function runWhole(scenario: Scenario, module: WebAssembly.Module, loader: AppFiles): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module, loader });
+  await run.finishAsync();
+  return run.result();
+}
+/** Most threads of one run. */
+const MAX_WORKERS = 64;
+function threads(option: string | undefined): number {
+  const n = Number(option ?? 1);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
+  return n;
 }
 
 /** A figure with its unit, which its name tells. */

@@ -1,5 +1,5 @@
 // From an application's entry in a scenario to the application.
-import { Bulk, Datagrams, type App } from './apps.js';
+import { separableApp, type App, type AppNode } from './apps.js';
 import { appName } from './names.js';
 import type { SimNode } from './node.js';
 import type { Plan } from './plan.js';
@@ -22,7 +22,9 @@ export interface AppLoader {
 
 /** The network that applications are put into. */
 export interface AppSite {
-  nodes: ReadonlyMap<string, SimNode>;
+  /** Any node; those that run in this part. */
+  node(name: string): AppNode;
+  own: ReadonlyMap<string, SimNode>;
   plan: Plan;
   loader: AppLoader;
 }
@@ -37,17 +39,17 @@ export function nodeLookup(plan: Plan): NodeLookup {
   };
 }
 
-export async function makeApp(spec: AppSpec, index: number, { nodes, plan, loader }: AppSite): Promise<App> {
+export async function makeApp(spec: AppSpec, index: number, { node, own, plan, loader }: AppSite): Promise<App> {
   const name = appName(spec, index);
   if (spec.type === 'wasi') {
     if (!loader.wasi) throw new Error(`application ${name}: whoever runs this scenario loads no WASI programs: give \`loader.wasi\``);
-    return new WasiApp(name, spec, nodes.get(spec.node)!, await loader.wasi(spec.module), nodeLookup(plan));
+    return new WasiApp(name, spec, own.get(spec.node)!, await loader.wasi(spec.module), nodeLookup(plan));
   }
   if (spec.type === 'module') {
     if (!loader.module) throw new Error(`application ${name}: whoever runs this scenario loads no modules: give \`loader.module\``);
-    return loader.module(name, spec, nodes.get(spec.node)!, nodeLookup(plan));
+    return loader.module(name, spec, own.get(spec.node)!, nodeLookup(plan));
   }
   const [port] = plan.nodes.get(spec.to)!.ports;
-  const ends = { from: nodes.get(spec.from)!, to: nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
-  return spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
+  const ends = { from: node(spec.from), to: node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
+  return separableApp(name, spec, ends);
 }

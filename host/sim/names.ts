@@ -12,7 +12,7 @@ export function endsOf(l: Scenario['links'][number]): string[] {
 }
 export const linkName = (l: Scenario['links'][number], index: number): string => l.name ?? (l.between ? l.between.join('-') : `link${index}`);
 /** The fields of an application that name nodes. */
-const appNodes = (a: Scenario['apps'][number]): [string, string][] => ('node' in a ? [['node', a.node]] : [['from', a.from], ['to', a.to]]);
+export const appNodes = (a: Scenario['apps'][number]): [string, string][] => ('node' in a ? [['node', a.node]] : [['from', a.from], ['to', a.to]]);
 /** The field of an application that names a file, and the file. */
 export function appFile(a: Scenario['apps'][number]): { field: string; file: string } | undefined {
   return a.type === 'wasi' ? { field: 'module', file: a.module } : a.type === 'module' ? { field: 'file', file: a.file } : undefined;

@@ -4,14 +4,17 @@
 //   run.finish();
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
-import { Murmur3 } from '../debug/murmur3.js';
-import type { App, AppOutput, Metrics } from './apps.js';
+import type { App, AppNode, AppOutput, Metrics, SeparableApp } from './apps.js';
+import type { Arrivals } from './channel.js';
+import { Elsewhere } from './elsewhere.js';
 import { makeApp, type AppLoader } from './make_app.js';
 import { Medium } from './medium.js';
-import { nodeNames } from './names.js';
+import { appNodes, nodeNames } from './names.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
-import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
+import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
+export type { Expectation, LogEntry, RunResult } from './result.js';
+import type { AppSpec, ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
@@ -20,14 +23,17 @@ export interface RunOptions {
   module: WebAssembly.Module;
   /** Where the programs of `wasi` and `module` applications come from. */
   loader?: AppLoader;
+  /** Only this part of the network is run here. */
+  part?: RunPart;
 }
 
-/** One line of the event log. */
-export interface LogEntry {
-  /** ns of the run. */
-  time: number;
-  what: string;
+/** A part of a split run, and the way to the others. */
+export interface RunPart {
+  has(node: string): boolean;
+  /** Where the frames go that leave this part by a direction (0: from the first end to the second) of a link, by its number. */
+  leaving(link: number, direction: number, node: string): Arrivals;
 }
+
 /** One line of a time series. */
 export interface Sample {
   /** ns of the run. */
@@ -37,36 +43,21 @@ export interface Sample {
   values: Metrics;
 }
 
-export interface Expectation {
-  metric: string;
-  value: number | undefined;
-  min?: number;
-  max?: number;
-  met: boolean;
-}
-
-export interface RunResult {
-  seed: number;
-  /** ns. */
-  duration: number;
-  events: number;
-  /** Hash of all nodes' frames with their times, and of the figures. */
-  hash: string;
-  nodes: Record<string, string>;
-  metrics: Metrics;
-  /** What applications have written, by their names. */
-  output: Record<string, AppOutput>;
-  expectations: Expectation[];
-  log: LogEntry[];
-}
-
 export class ScenarioRun {
+  /** Those that run here: all of them, unless the run is split. */
   readonly nodes = new Map<string, SimNode>();
   readonly media = new Map<string, Medium>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
   readonly samples: Sample[] = [];
   private readonly director: Entity;
+  /** Nodes of other parts; who wrote the lines of the log. */
+  private readonly elsewhere = new Map<string, AppNode>();
+  readonly authors: number[] = [];
+  /** Applications that have one end here, by their number. */
+  readonly apart = new Map<number, SeparableApp>();
+  /** Events of the schedule, which is followed in every part. */
+  private directed = 0;
 
   private constructor(readonly scenario: Scenario, readonly sim: Simulation, readonly plan: Plan, private readonly options: RunOptions) {
     // Its changes come before all else that happens at the same time.
@@ -86,36 +77,66 @@ export class ScenarioRun {
     const { scenario, plan, sim } = this;
     const vifs = new Map<string, SimVif[]>();
     for (const name of nodeNames(scenario)) {
+      if (this.options.part?.has(name) === false) {
+        this.elsewhere.set(name, new Elsewhere(sim, name));
+        continue;
+      }
       const planned = plan.nodes.get(name)!;
       const own = planned.ports.map((p) => new SimVif({ name: p.name, mac: p.mac, mtu: scenario.links[p.link].mtu }));
       vifs.set(name, own);
       this.nodes.set(name, await SimNode.create(sim, {
-        module: this.options.module, name, config: planned.config, vifs: own, ontrap: (node, error) => this.note(`node ${node.name} has trapped: ${error.message}`),
+        module: this.options.module, name, config: planned.config, vifs: own, ontrap: (node, error) => this.note(`node ${node.name} has trapped: ${error.message}`, node),
       }));
     }
-    for (const [i, spec] of scenario.links.entries()) {
-      const ends = plan.links[i].nodes.map((name) => {
-        const slot = plan.nodes.get(name)!.ports.findIndex((p) => p.link === i);
-        return { name, vif: vifs.get(name)![slot], entity: this.nodes.get(name)! };
-      });
-      const medium = Medium.of(sim, spec, i, ends);
-      this.media.set(medium.name, medium);
-    }
-    for (const [i, spec] of scenario.apps.entries()) this.apps.push(await makeApp(spec, i, { nodes: this.nodes, plan, loader: this.options.loader ?? {} }));
+    for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
+    for (const [i, spec] of scenario.apps.entries()) await this.place(spec, i);
     for (const app of this.apps) app.start();
-    for (const change of scenario.schedule) sim.at(this.director, change.at, () => this.change(change));
+    for (const change of scenario.schedule) {
+      sim.at(this.director, change.at, () => {
+        this.directed++;
+        this.change(change);
+      });
+    }
     if (scenario.sample !== undefined) this.sampleEvery(scenario.sample);
   }
 
-  private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
+  private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
+
+  /** An application that has an end here. */
+  private async place(spec: AppSpec, index: number): Promise<void> {
+    const here = appNodes(spec).map(([, node]) => this.nodes.has(node));
+    if (!here.includes(true)) return;
+    const app = await makeApp(spec, index, { node: (name) => this.node(name), own: this.nodes, plan: this.plan, loader: this.options.loader ?? {} });
+    this.apps.push(app);
+    if (here.includes(false)) this.apart.set(index, app as SeparableApp);
+  }
+
+  private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
+    const ends = this.plan.links[index].nodes.map((name) => {
+      const slot = this.plan.nodes.get(name)!.ports.findIndex((p) => p.link === index);
+      return { name, vif: vifs.get(name)?.[slot], entity: this.node(name) };
+    });
+    if (ends.every((e) => !e.vif)) {
+      // Its switch has a number here, too.
+      if (!spec.between) this.sim.register();
+      return;
+    }
+    const medium = Medium.of(this.sim, spec, index, ends, (direction) => this.options.part!.leaving(index, direction, ends[1 - direction].name));
+    this.media.set(medium.name, medium);
+  }
+
+  private note(what: string, author: Entity = this.director): void {
+    this.log.push({ time: this.sim.now, what });
+    this.authors.push(author.id);
+  }
 
   /** One entry of the schedule, now. */
   change(c: ChangeSpec): void {
-    const chosen = c.link === undefined ? [...this.media.values()] : [this.media.get(c.link)!];
+    const chosen = [...this.media.values()].filter((m) => c.link === undefined || m.name === c.link);
     if (c.set) for (const m of chosen) m.set(c.set, c.reverse);
     if (c.partition) this.partition(c.partition);
     if (c.heal) for (const m of this.media.values()) m.divide(undefined);
-    for (const [station, cell] of Object.entries(c.associate ?? {})) this.media.get(c.link!)!.associate(station, cell);
+    for (const [station, cell] of Object.entries(c.associate ?? {})) for (const m of chosen) m.associate(station, cell);
     this.note(JSON.stringify({ ...c, at: undefined }));
   }
   /** Nodes of different groups do not reach each other over one link; a node in no group reaches all. */
@@ -127,6 +148,7 @@ export class ScenarioRun {
 
   private sampleEvery(period: number): void {
     const { sim } = this;
+    this.directed++;
     for (const app of this.apps) {
       const values = app.sample?.();
       if (values) this.samples.push({ time: sim.now, of: app.name, values });
@@ -155,12 +177,14 @@ export class ScenarioRun {
   /** Run to the end, as advanceAsync. */
   async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }
 
-  /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... */
+  /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... Of a part: what is counted in it alone. */
   metrics(): Metrics {
     const out: Metrics = {};
-    for (const app of this.apps) for (const [k, v] of Object.entries(app.metrics(this.sim.now))) out[`${app.name}.${k}`] = v;
+    const apart = new Set<App>(this.apart.values());
+    for (const app of this.apps) if (!apart.has(app)) for (const [k, v] of Object.entries(app.metrics(this.sim.now))) out[`${app.name}.${k}`] = v;
     for (const m of this.media.values()) {
       for (const [label, list] of [['', m.forward], ['.reverse', m.reverse]] as const) {
+        if (!list[0].here) continue;
         const sum = (of: (c: Medium['forward'][number]['channel']) => number): number => list.reduce((n, d) => n + of(d.channel), 0);
         const most = (of: (c: Medium['forward'][number]['channel']) => number): number => list.reduce((n, d) => Math.max(n, of(d.channel)), 0);
         Object.assign(out, Object.fromEntries(Object.entries({
@@ -174,15 +198,11 @@ export class ScenarioRun {
     return out;
   }
 
-  result(): RunResult {
-    const metrics = this.metrics(), hash = new Murmur3(), utf8 = new TextEncoder();
-    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [])));
+  /** What has been counted here. */
+  outcome(): Outcome {
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    hash.add(utf8.encode(JSON.stringify([this.scenario.seed, this.sim.now, this.sim.events, nodes, metrics, ...Object.entries(output)])));
-    const expectations = this.scenario.expect.map(({ metric, min, max }) => {
-      const value = Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
-      return { metric, value, min, max, met: value !== undefined && value >= (min ?? -Infinity) && value <= (max ?? Infinity) };
-    });
-    return { seed: this.scenario.seed, duration: this.sim.now, events: this.sim.events, hash: hash.hex, nodes, metrics, output, expectations, log: this.log };
+    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [] as [string, AppOutput][])));
+    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), output, log: this.log };
   }
+  result(): RunResult { return conclude(this.scenario, this.outcome()); }
 }
