@@ -46,6 +46,7 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
+  await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   try {
     // Promises are of one thread.

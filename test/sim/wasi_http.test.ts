@@ -58,7 +58,8 @@ for (const name of ['http.yaml', 'http-as.yaml']) {
   });
 }
 
-test('prepared in the run or before, the hash is the same; with another seed it is not', () => {
+test('prepared in the run or before, in one thread or two, the hash is the same; with another seed it is not', () => {
+  assert.is(simulate('--workers', '2', join(folder, 'http.yaml')).hash, hashes.get('http.yaml'));
   assert.is(simulate(fileURLToPath(new URL('http.yaml', EXAMPLES))).hash, hashes.get('http.yaml'));
   assert.is.not(simulate('--seed', '2', join(folder, 'http.yaml')).hash, hashes.get('http.yaml'));
 });
