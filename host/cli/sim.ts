@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
-import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
+import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
-import { CliError } from './fail.js';
+import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
+import { AppFiles } from './sim_apps.js';
 import { TraceFolder } from './sim_trace.js';
 import { scalar } from './sweep_points.js';
 
@@ -44,19 +46,28 @@ export function overrides(options: SimOptions): Record<string, unknown> {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const scenario = parseScenario(read(file), file, overrides(options));
+  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
+  await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   if (workers > 1 && options.out !== undefined) throw new CliError('what a run leaves is written by one thread', 'leave out --workers or --out');
-  const result = workers > 1 ? await runInParts(scenario, module, partition(scenario, workers), partThread) : await runWhole(file, scenario, module, options);
-  const wall = Number(process.hrtime.bigint() - start) / 1e9;
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  return result.expectations.every((e) => e.met) ? 0 : 1;
+  try {
+    // Promises are of one thread.
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(file, scenario, { module, loader }, options);
+    const wall = Number(process.hrtime.bigint() - start) / 1e9;
+    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+    return result.expectations.every((e) => e.met) ? 0 : 1;
+  } catch (error) {
+    // An application that does not stop would keep the process from ending.
+    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    throw error;
+  }
 }
 
-async function runWhole(file: string, scenario: Scenario, module: WebAssembly.Module, { out, pcap }: SimOptions): Promise<RunResult> {
-  const run = await ScenarioRun.create(scenario, { module }), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
+async function runWhole(file: string, scenario: Scenario, parts: RunOptions, { out, pcap }: SimOptions): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, parts), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
   try {
-    run.finish();
+    await run.finishAsync();
   } finally {
     folder?.close();
   }
@@ -84,6 +95,8 @@ function report(file: string, r: RunResult, wall: number): string {
   const seconds = r.duration / 1e9;
   const lines = [`${file}: ${Object.keys(r.nodes).length} nodes, ${seconds} s of virtual time in ${wall.toFixed(2)} s, ${r.events} events, seed ${r.seed}`];
   for (const l of r.log) lines.push(`  ${(l.time / 1e9).toFixed(6)} s  ${l.what}`);
+  for (const [app, { stdout, stderr }] of Object.entries(r.output))
+    for (const line of (stdout + stderr).split('\n').slice(0, -1)) lines.push(`  ${app}| ${line}`);
   for (const [k, v] of Object.entries(r.metrics)) if (v !== 0) lines.push(`  ${k.padEnd(32)} ${figure(k, v)}`);
   for (const e of r.expectations) {
     const range = [e.min === undefined ? '' : `at least ${figure(e.metric, e.min)}`, e.max === undefined ? '' : `at most ${figure(e.metric, e.max)}`].filter(Boolean).join(', ');

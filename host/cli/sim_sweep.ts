@@ -3,12 +3,14 @@
 import { createHash } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { SingleBar } from 'cli-progress';
+import { appFile } from '../sim/names.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { CliError } from './fail.js';
 import { CORE_WASM, entry, load } from './install.js';
 import { figure, overrides, read, type SimOptions } from './sim.js';
+import { AppFiles } from './sim_apps.js';
 import type * as Report from './sim_report.js';
 import { quoted } from './shell_words.js';
 import { computeAll } from './sim_workers.js';
@@ -42,18 +44,23 @@ export interface Sweep {
   points: Point[];
   /** Figures that are worth a line: those with expectations. */
   figures: string[];
-  /** SHA-256 of the scenario as read. */
+  /** Files of applications, beside the scenario; some are JavaScript, which keeps state from run to run. */
+  files: string[];
+  stateful: boolean;
+  /** SHA-256 of the scenario as read, and of those files. */
   hash: string;
 }
 
 /** Throws CliError, and ConfigError for what no run could be started with. */
 export function readSweep(file: string, options: SweepOptions): Sweep {
   if (options.seed !== undefined && options.seeds !== undefined) throw new CliError('--seed and --seeds both say which seeds', 'give one of them');
-  const text = read(file), fixed = overrides({ set: options.set }), axes = (options.sweep ?? []).map(parseAxis), scenario = parseScenario(text, file, fixed);
+  const text = read(file), fixed = overrides({ set: options.set }), axes = (options.sweep ?? []).map(parseAxis), { check } = new AppFiles(file);
+  const scenario = parseScenario(text, file, fixed, check), files = scenario.apps.flatMap((a) => appFile(a)?.file ?? []);
   // Each value once, so that a mistake is told before anything runs.
-  for (const a of axes) for (const v of a.values) parseScenario(text, file, { ...fixed, ...Object.fromEntries(axes.map((b) => [b.name, b.values[0]])), [a.name]: v });
-  const points = pointsOf(axes, parseSeeds(options.seeds ?? options.seed ?? String(scenario.seed))), known = { ...scenario, seed: 0, description: '' };
-  return { file, text, fixed, axes, points, figures: scenario.expect.map((e) => e.metric), hash: createHash('sha256').update(JSON.stringify(known)).digest('hex') };
+  for (const a of axes) for (const v of a.values) parseScenario(text, file, { ...fixed, ...Object.fromEntries(axes.map((b) => [b.name, b.values[0]])), [a.name]: v }, check);
+  const points = pointsOf(axes, parseSeeds(options.seeds ?? options.seed ?? String(scenario.seed))), hash = createHash('sha256').update(JSON.stringify({ ...scenario, seed: 0, description: '' }));
+  for (const f of files) hash.update(readFileSync(resolve(dirname(file), f)));
+  return { file, text, fixed, axes, points, files, stateful: scenario.apps.some((a) => a.type === 'module'), figures: scenario.expect.map((e) => e.metric), hash: hash.digest('hex') };
 }
 
 /** The command that repeats a run. */
@@ -101,7 +108,7 @@ async function compute(s: Sweep, points: readonly Point[], threads: number, core
   bar.start(points.length, 0);
   try {
     const tasks = points.map((p) => ({ ...s.fixed, ...p.parameters, seed: p.seed }));
-    await computeAll(tasks, threads, { text: s.text, file: s.file, module: new WebAssembly.Module(core) }, (i, outcome) => {
+    await computeAll(tasks, threads, { text: s.text, file: s.file, module: new WebAssembly.Module(core), fresh: s.stateful }, (i, outcome) => {
       folder.add(points[i], rowOf(points[i], outcome, commandOf(s, points[i])));
       bar.increment();
     });

@@ -27,7 +27,7 @@ export async function computeAll(tasks: readonly SimTask[], threads: number, dat
       while (next < tasks.length) {
         const index = next++, outcome = await compute(worker, tasks[index]);
         done(index, outcome);
-        if (!('error' in outcome)) continue;
+        if (!data.fresh && !('error' in outcome)) continue;
         await worker.terminate();
         worker = new Worker(ENTRY, { workerData: data });
       }

@@ -8,6 +8,12 @@ import type { AppSpec } from './scenario.js';
 /** name -> figure: bit/s, seconds, bytes or numbers. */
 export type Metrics = Record<string, number>;
 
+/** Text of standard output and standard error. */
+export interface AppOutput {
+  stdout: string;
+  stderr: string;
+}
+
 /** What applications see of a node. */
 export type AppNode = Pick<SimNode, 'id' | 'name' | 'sim' | 'sockets' | 'after'>;
 
@@ -15,6 +21,10 @@ export interface App {
   readonly name: string;
   start(): void;
   metrics(end: number): Metrics;
+  /** What a program has written so far. */
+  readonly output?: AppOutput;
+  /** It uses promises: only a run that settles can have it. */
+  readonly settles?: boolean;
 }
 
 /** An application whose two ends share nothing but the network, so that they can run in different threads: each counts its own, and one takes in what the other has counted. */
@@ -181,6 +191,6 @@ export class Datagrams implements SeparableApp {
   }
 }
 
-export function separableApp(name: string, spec: AppSpec, ends: Ends): SeparableApp {
+export function separableApp(name: string, spec: Extract<AppSpec, { type: 'bulk' | 'datagrams' }>, ends: Ends): SeparableApp {
   return spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
 }

@@ -4,22 +4,25 @@
 //   run.finish();
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
-import { separableApp, type App, type AppNode, type Ends, type Metrics, type SeparableApp } from './apps.js';
+import type { App, AppNode, AppOutput, Metrics, SeparableApp } from './apps.js';
 import type { Arrivals } from './channel.js';
 import { Elsewhere } from './elsewhere.js';
+import { makeApp, type AppLoader } from './make_app.js';
 import { Medium } from './medium.js';
-import { appName, nodeNames } from './names.js';
+import { appNodes, nodeNames } from './names.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
 export type { Expectation, LogEntry, RunResult } from './result.js';
-import type { ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
+import type { AppSpec, ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** Where the programs of `wasi` and `module` applications come from. */
+  loader?: AppLoader;
   /** Only this part of the network is run here. */
   part?: RunPart;
 }
@@ -39,8 +42,6 @@ export interface RunObserver {
   /** There is a new line in the log. */
   noted(entry: LogEntry): void;
 }
-
-const FIRST_PORT = 5001;
 
 export class ScenarioRun {
   /** Those that run here: all of them, unless the run is split. */
@@ -88,14 +89,8 @@ export class ScenarioRun {
       }));
     }
     for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
-    scenario.apps.forEach((spec, i) => {
-      if (!this.nodes.has(spec.from) && !this.nodes.has(spec.to)) return;
-      const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = separableApp(name, spec, ends);
-      this.apps.push(app);
-      if (!this.nodes.has(spec.from) || !this.nodes.has(spec.to)) this.apart.set(i, app);
-      app.start();
-    });
+    for (const [i, spec] of scenario.apps.entries()) await this.place(spec, i);
+    for (const app of this.apps) app.start();
     for (const change of scenario.schedule) {
       sim.at(this.director, change.at, () => {
         this.directed++;
@@ -105,6 +100,15 @@ export class ScenarioRun {
   }
 
   private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
+
+  /** An application that has an end here. */
+  private async place(spec: AppSpec, index: number): Promise<void> {
+    const here = appNodes(spec).map(([, node]) => this.nodes.has(node));
+    if (!here.includes(true)) return;
+    const app = await makeApp(spec, index, { node: (name) => this.node(name), own: this.nodes, plan: this.plan, loader: this.options.loader ?? {} });
+    this.apps.push(app);
+    if (here.includes(false)) this.apart.set(index, app as SeparableApp);
+  }
 
   private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
     const ends = this.plan.links[index].nodes.map((name) => {
@@ -118,12 +122,6 @@ export class ScenarioRun {
     }
     const medium = Medium.of(this.sim, spec, index, ends, (direction) => this.options.part!.leaving(index, direction, ends[1 - direction].name));
     this.media.set(medium.name, medium);
-  }
-
-  private ends(spec: Scenario['apps'][number], index: number): Ends {
-    const to = this.plan.nodes.get(spec.to)!;
-    const port = to.ports[0];
-    return { from: this.node(spec.from), to: this.node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
   private note(what: string, author: Entity = this.director): void {
@@ -151,16 +149,34 @@ export class ScenarioRun {
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
   advance(until: number): void {
-    const { sim, observer: o } = this, end = Math.min(until, this.scenario.duration);
-    while (o && o.nextLook <= end) {
-      sim.run(o.nextLook);
-      if (sim.now < o.nextLook) return;
-      o.look();
-    }
-    sim.run(end);
+    const waits = this.apps.find((a) => a.settles);
+    if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
+    for (const stop of this.stops(until)) this.sim.run(stop);
   }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
+  /** As advance, also with applications that use promises: what they await happens in virtual time. */
+  async advanceAsync(until: number): Promise<void> {
+    const { settle } = this.options.loader ?? {};
+    if (!settle || !this.apps.some((a) => a.settles)) this.advance(until);
+    else {
+      await settle(this.sim, async (drain) => {
+        for (const stop of this.stops(until)) await this.sim.runAsync(stop, drain);
+      });
+    }
+  }
+  /** Times to run to one after the other: where somebody looks on, and the end. */
+  private* stops(until: number): Generator<number> {
+    const { sim, observer: o } = this, end = Math.min(until, this.scenario.duration);
+    while (o && o.nextLook <= end) {
+      yield o.nextLook;
+      if (sim.now < o.nextLook) return;
+      o.look();
+    }
+    yield end;
+  }
+  /** Run to the end, as advanceAsync. */
+  async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }
 
   /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... Of a part: what is counted in it alone. */
   metrics(): Metrics {
@@ -186,7 +202,8 @@ export class ScenarioRun {
   /** What has been counted here. */
   outcome(): Outcome {
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), log: this.log };
+    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [] as [string, AppOutput][])));
+    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), output, log: this.log };
   }
   result(): RunResult { return conclude(this.scenario, this.outcome()); }
 }

@@ -50,7 +50,7 @@ export function tcpSamples(time_ns: number, node: SimNode): TcpSample[] {
   const out: TcpSample[] = [];
   if (node.trap) return out;
   node.stamp();
-  for (const handle of node.sockets.handles()) {
+  for (const handle of node.handles()) {
     const sample = tcpSample(time_ns, node, handle);
     if (sample) out.push(sample);
   }
