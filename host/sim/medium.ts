@@ -53,7 +53,7 @@ export class Direction {
 
   private makeQueue(q: QueueSpec): PacketQueue {
     switch (q.type) {
-      case 'droptail': return new DropTail(q.limit);
+      case 'droptail': return new DropTail(q.limit, q.bytes);
       case 'red': return new Red(q, new RandomStream(this.sim.seed, `${this.label} red`), () => this.channel.duration(TYPICAL_BYTES));
       case 'codel': return new Codel(q);
       case 'fq_codel': return new FqCodel(q, this.sim.seed, `${this.label} fq_codel`);

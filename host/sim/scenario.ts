@@ -17,7 +17,7 @@ const count = (most: number) => {
 const probability = v.pipe(v.number('a probability from 0 to 1'), v.minValue(0, 'a probability from 0 to 1'), v.maxValue(1, 'a probability from 0 to 1'));
 
 const QUEUE = v.variant('type', [
-  v.strictObject({ type: v.literal('droptail'), limit: v.optional(count(1e6), 100) }),
+  v.strictObject({ type: v.literal('droptail'), limit: v.optional(count(1e6), 100), bytes: v.optional(size) }),
   v.strictObject({ type: v.literal('red'), limit: v.optional(count(1e6), 1000), min: v.optional(count(1e6), 20), max: v.optional(count(1e6), 60), probability: v.optional(probability, 0.1) }),
   v.strictObject({ type: v.literal('codel'), limit: v.optional(count(1e6), 1000), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
   v.strictObject({ type: v.literal('fq_codel'), limit: v.optional(count(1e6), 10240), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
