@@ -5,7 +5,7 @@ import { Switch, type Link, type LinkPort } from './link.js';
 import { linkName } from './names.js';
 import { Codel, DropTail, Red, type PacketQueue } from './queue.js';
 import { RandomStream } from './random.js';
-import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, reordering, type Rule } from './rules.js';
+import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, protocolDrop, reordering, type Rule } from './rules.js';
 import type { DirectionSpec, LinkSpec, QueueSpec, SettingsSpec } from './scenario.js';
 import type { Entity, Simulation } from './simulation.js';
 import type { SimVif } from './vif.js';
@@ -18,6 +18,7 @@ const RULES: { [K in keyof SettingsSpec]?: (value: NonNullable<SettingsSpec[K]>,
   loss: bernoulliLoss,
   bursts: gilbertElliottLoss,
   lose: listLoss,
+  drop: protocolDrop,
   corrupt: corruption,
   duplicate: duplication,
   reorder: (o, random) => reordering(o.probability, o.delay, random),

@@ -11,6 +11,7 @@ import { appName, nodeNames } from './names.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
+import { SynFlood } from './synflood.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
@@ -100,7 +101,7 @@ export class ScenarioRun {
     }
     scenario.apps.forEach((spec, i) => {
       const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
+      const app = spec.type === 'bulk' ? new Bulk(name, spec, ends) : spec.type === 'synflood' ? new SynFlood(name, spec, ends) : new Datagrams(name, spec, ends);
       this.apps.push(app);
       app.start();
     });

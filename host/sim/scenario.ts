@@ -28,6 +28,7 @@ const RULES = {
   loss: v.optional(probability),
   bursts: v.optional(v.strictObject({ toBad: probability, toGood: probability, lossBad: v.optional(probability, 1), lossGood: v.optional(probability, 0) })),
   lose: v.optional(v.pipe(v.array(count(2 ** 31)), v.maxLength(MANY))),
+  drop: v.optional(v.array(v.picklist(['icmp', 'icmpv6', 'tcp', 'udp'], 'icmp, icmpv6, tcp or udp'), 'a list of icmp, icmpv6, tcp and udp')),
   corrupt: v.optional(probability),
   duplicate: v.optional(probability),
   reorder: v.optional(v.strictObject({ probability, delay: duration })),
@@ -61,7 +62,8 @@ const flow = {
 const APP = v.variant('type', [
   v.strictObject({ type: v.literal('bulk'), ...flow, bytes: v.optional(size) }),
   v.strictObject({ type: v.literal('datagrams'), ...flow, rate, size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(16), v.maxValue(65000)), 1000) }),
-], 'an application: { type: bulk | datagrams, from: NODE, to: NODE ... }');
+  v.strictObject({ type: v.literal('synflood'), ...flow, family: v.optional(v.literal(4, '4'), 4), port: count(65535), perSecond: count(1e6) }),
+], 'an application: { type: bulk | datagrams | synflood, from: NODE, to: NODE ... }');
 export type AppSpec = v.InferOutput<typeof APP>;
 
 const CHANGE = v.strictObject({
