@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { Channel } from '../../host/sim/channel.js';
 import { DropTail } from '../../host/sim/queue.js';
 import { RandomStream } from '../../host/sim/random.js';
-import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, reordering, type Fate, type Rule } from '../../host/sim/rules.js';
+import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, protocolDrop, reordering, type Fate, type FilteredProtocol, type Rule } from '../../host/sim/rules.js';
 import { Simulation } from '../../host/sim/simulation.js';
 
 const test = suite('sim: rules');
@@ -41,6 +41,25 @@ test('Elliott: each state loses its own part', () => {
 });
 test('loss by list: those numbers, counted from 1, each once', () => {
   assert.equal(fates(listLoss([2, 5, 5, 6]), 10).map((f) => f.lost), [false, true, false, false, true, true, false, false, false, false]);
+});
+test('a filter: all packets of its protocols, of both families, and no others', () => {
+  const frame = (type: number, at: number, protocol: number): Uint8Array => {
+    const f = new Uint8Array(60);
+    f.set([type >> 8, type & 255], 12);
+    f[at] = protocol;
+    return f;
+  };
+  const lost = (protocols: FilteredProtocol[], f: Uint8Array): boolean => {
+    const fate = { lost: false, copies: 0, corrupt: false, extra: 0, overtakes: false };
+    protocolDrop(protocols)(fate, f, 0);
+    return fate.lost;
+  };
+  assert.ok(lost(['icmp'], frame(0x0800, 23, 1)));
+  assert.ok(lost(['icmp', 'icmpv6'], frame(0x86dd, 20, 58)));
+  assert.not(lost(['icmp'], frame(0x0800, 23, 6)));
+  assert.not(lost(['tcp', 'udp'], frame(0x86dd, 20, 58)));
+  assert.not(lost(['icmp'], frame(0x0806, 23, 1)), 'ARP has no protocol');
+  assert.not(lost([], frame(0x0800, 23, 1)));
 });
 test('duplicates and flipped bits: as often as they say', () => {
   const n = 1e5, p = 0.1, sd = Math.sqrt(p * (1 - p) / n);
