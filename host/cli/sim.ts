@@ -3,12 +3,14 @@ import { readFileSync } from 'node:fs';
 import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
 import { CliError } from './fail.js';
+import { runInRealTime } from './sim_realtime.js';
 import { CORE_WASM } from './install.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  realtime?: boolean;
 }
 
 /** The bytes of a file, or why not. */
@@ -38,11 +40,12 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
+  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), realtime: options.realtime });
   const start = process.hrtime.bigint();
-  run.finish();
+  const late = options.realtime ? await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); }) : run.finish();
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+  process.stdout.write(options.json ? `${JSON.stringify(late ? { ...result, late } : result)}\n` : report(file, result, wall));
+  if (late && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.p50)} (median), ${figure('delay', late.p95)} (95 %), ${figure('delay', late.max)} (most)\n`);
   return result.expectations.every((e) => e.met) ? 0 : 1;
 }
 

@@ -1,13 +1,21 @@
 // A switched segment, also a wireless one, whose stations are in one cell at a time or out of reach.
 import type { Channel } from './channel.js';
 import type { Entity, Simulation } from './simulation.js';
-import type { SimVif } from './vif.js';
+
+/** What is at an end of a medium: an interface of a node, or something outside of the simulation. */
+export interface LinkEnd {
+  readonly mac: string;
+  /** Where its frames go. */
+  transmit: (frame: Uint8Array) => void;
+  /** A frame arrives. */
+  deliver(frame: Uint8Array): void;
+}
 
 /** An end of a medium. */
 export interface LinkPort {
   /** Name of the node. */
   node: string;
-  vif: SimVif;
+  vif: LinkEnd;
   /** From the node into the medium. On a point-to-point link all the way. */
   out: Channel;
   /** From the medium to the node; the same for a point-to-point link's other end. */

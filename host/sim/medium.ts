@@ -1,14 +1,13 @@
 // Links as a scenario describes them, built of channels; and the changes that can be made to them while the run goes on.
 import { Channel } from './channel.js';
 import { FqCodel } from './fq_codel.js';
-import { Switch, type Link, type LinkPort } from './link.js';
+import { Switch, type Link, type LinkEnd, type LinkPort } from './link.js';
 import { linkName } from './names.js';
 import { Codel, DropTail, Red, type PacketQueue } from './queue.js';
 import { RandomStream } from './random.js';
 import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, protocolDrop, reordering, type Rule } from './rules.js';
 import type { DirectionSpec, LinkSpec, QueueSpec, SettingsSpec } from './scenario.js';
 import type { Entity, Simulation } from './simulation.js';
-import type { SimVif } from './vif.js';
 
 /** A node's own queue in front of a switch, packets. */
 const PORT_QUEUE = 1000;
@@ -65,7 +64,7 @@ export class Direction {
 /** What a medium connects: nodes by the order of the link's ends. */
 export interface End {
   name: string;
-  vif: SimVif;
+  vif: LinkEnd;
   entity: Entity;
 }
 

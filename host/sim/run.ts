@@ -6,8 +6,9 @@
 import { ConfigError } from '../config/errors.js';
 import { Murmur3 } from '../debug/murmur3.js';
 import { Bulk, Datagrams, type App, type Ends, type Metrics } from './apps.js';
-import { Medium } from './medium.js';
-import { appName, nodeNames } from './names.js';
+import { Medium, type End } from './medium.js';
+import { appName, nodeNames, tapDevice } from './names.js';
+import { OutsideEnd } from './outside.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
@@ -18,6 +19,8 @@ import { SimVif } from './vif.js';
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** Whoever runs it does so by the clock and serves `outside`; else a link to a device is a mistake. */
+  realtime?: boolean;
 }
 
 /** One line of the event log. */
@@ -61,6 +64,8 @@ const FIRST_PORT = 5001;
 export class ScenarioRun {
   readonly nodes = new Map<string, SimNode>();
   readonly media = new Map<string, Medium>();
+  /** Ends of links outside of the simulation, by device. */
+  readonly outside = new Map<string, OutsideEnd>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
   readonly samples: Sample[] = [];
@@ -74,6 +79,7 @@ export class ScenarioRun {
   /** Everything in place at time 0. Throws ConfigError, and what a core refuses. */
   static async create(scenario: Scenario, options: RunOptions): Promise<ScenarioRun> {
     const mistakes: Mistake[] = [], plan = planNetwork(scenario, mistakes);
+    if (!options.realtime) for (const [i, l] of plan.links.entries()) if (l.outside) mistakes.push({ path: ['links', i], message: `it leads to \`tap:${l.outside.device}\`, where time is real: run it with --realtime` });
     if (mistakes.length) throw new ConfigError(mistakes.map((m) => ({ file: 'scenario', line: 0, key: m.path.join('.'), message: m.message, remedy: 'see docs/simulator.md' })));
     const run = new ScenarioRun(scenario, new Simulation(scenario.seed), plan, options);
     await run.build();
@@ -93,6 +99,8 @@ export class ScenarioRun {
     }
     for (const [i, spec] of scenario.links.entries()) {
       const ends = plan.links[i].nodes.map((name) => {
+        const device = tapDevice(name);
+        if (device !== undefined) return this.outsideEnd(name, device);
         const slot = plan.nodes.get(name)!.ports.findIndex((p) => p.link === i);
         return { name, vif: vifs.get(name)![slot], entity: this.nodes.get(name)! };
       });
@@ -113,6 +121,12 @@ export class ScenarioRun {
     const to = this.plan.nodes.get(spec.to)!;
     const port = to.ports[0];
     return { from: this.nodes.get(spec.from)!, to: this.nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
+  }
+
+  private outsideEnd(name: string, device: string): End {
+    const end = new OutsideEnd(this.sim, name);
+    this.outside.set(device, end);
+    return { name, vif: end, entity: end };
   }
 
   private note(what: string): void { this.log.push({ time: this.sim.now, what }); }

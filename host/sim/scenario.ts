@@ -6,6 +6,9 @@ import { parseDuration, parseFigure, parseRate, parseSize } from './units.js';
 const MANY = 20_000;
 const NAME = v.pipe(v.string(), v.regex(/^[A-Za-z][\w.-]{0,30}$/, 'a name: a letter, then up to 30 letters, digits, `_`, `.` or `-`'));
 
+/** An end of a link: a node, or a device outside of the simulation. */
+const END = v.pipe(v.string(), v.regex(/^(tap:[A-Za-z][\w.-]{0,14}|[A-Za-z][\w.-]{0,30})$/, 'the name of a node, or `tap:DEVICE`'));
+
 const measured = (parse: (text: string) => number | undefined, example: string) => v.pipe(
   v.union([v.string(), v.number()], `a quantity such as \`${example}\``), v.transform(String),
   v.check((s) => parse(s) !== undefined, `a quantity such as \`${example}\``), v.transform((s) => parse(s)!));
@@ -41,7 +44,7 @@ export type DirectionSpec = v.InferOutput<typeof DIRECTION>;
 
 const LINK = v.pipe(v.strictObject({
   name: v.optional(NAME),
-  between: v.optional(v.tuple([NAME, NAME], 'two names of nodes')),
+  between: v.optional(v.tuple([END, END], 'two names of nodes')),
   switch: v.optional(v.pipe(v.array(NAME), v.minLength(2, 'at least two names of nodes'), v.maxLength(MANY))),
   wireless: v.optional(v.strictObject({ cells: v.record(NAME, v.strictObject(CHANGES)), wired: v.array(NAME), stations: v.record(NAME, v.nullable(NAME)) })),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68, 'bytes from 68 to 9000'), v.maxValue(9000, 'bytes from 68 to 9000')), 1500),
