@@ -1,4 +1,7 @@
 // A simulation by the wall clock: paced by it, honest about being late, and reachable for the kernel's programs through a TAP.
+import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -7,7 +10,7 @@ import { RealTime } from '../../host/sim/realtime.js';
 import { ScenarioRun } from '../../host/sim/run.js';
 import { parseScenario, scenarioOf } from '../../host/sim/scenario_file.js';
 import { Simulation } from '../../host/sim/simulation.js';
-import { Lab, type Program } from '../interop/lab.js';
+import { Lab, ROOT, type Program } from '../interop/lab.js';
 
 const test = suite('sim: real time');
 const MS = 1e6;
@@ -115,6 +118,32 @@ test('the kernel\'s curl fetches a page from a simulated node', () => joined(
     // The handshake, the request, and 100 000 bytes in three more windows: a round trip of 100 ms each, at the least two.
     assert.ok(Number(seconds) >= 0.2, seconds);
   }));
+
+const NS3 = ['core', 'network', 'internet', 'internet-apps', 'applications', 'fd-net-device'].map((m) => `-lns3-${m}`);
+/** Where Debian's libns3-dev is not installed, there is nothing to join. */
+const withNs3 = existsSync('/usr/include/ns3/fd-net-device.h') ? test : test.skip;
+withNs3('a node of ns-3 behind another TAP pings a simulated node and sends it 200 kB by its own TCP', async () => {
+  const lab = new Lab(), peer = join(lab.dir, 'ns3_peer');
+  try {
+    execFileSync('g++', ['-std=c++17', '-O1', '-o', peer, join(ROOT, 'test/sim/ns3_peer.cc'), ...NS3]);
+    const ns = lab.netns('3'), scenario = SCENARIO.replace('expect:', 'apps:\n  - { name: sink, type: bulk, from: gateway, to: server, port: 5001, bytes: 1B }\nexpect:\n  - { metric: sink.bytes, min: 200001, max: 200001 }');
+    const simulation = lab.nuse(ns, ['sim', lab.file('s.yaml', scenario), '--realtime']);
+    await simulation.until(/leads into the simulation/);
+    lab.ip(ns, 'link add br0 type bridge');
+    lab.ip(ns, 'tuntap add dev tap1 mode tap');
+    for (const dev of ['tap0', 'tap1']) lab.ip(ns, `link set ${dev} master br0 up`);
+    lab.ip(ns, 'link set br0 up');
+    const end = await lab.run(ns, [peer, 'tap1', '10.0.0.7', '10.0.0.1', '10.0.1.2', '5001', '200000']).finish();
+    const told = /^answers (\d+) fastest ([\d.]+) ms$/m.exec(end.stdout);
+    assert.ok(told, end.stdout + end.stderr);
+    assert.ok(Number(told[1]) > 0 && Number(told[2]) >= 100, end.stdout);
+    simulation.kill();
+    const report = await simulation.finish();
+    assert.is(report.code, 0, report.stdout + report.stderr);
+  } finally {
+    await lab.close();
+  }
+});
 
 test('a device that cannot be had is named', async () => {
   const lab = new Lab();
