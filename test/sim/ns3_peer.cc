@@ -1,6 +1,6 @@
 // A node of ns-3 behind a TAP, in real time: for realtime.test.ts. ns3_peer TAP ADDRESS GATEWAY TARGET PORT BYTES
 // It pings TARGET, then sends BYTES to its PORT by ns-3's own TCP; both lead out through the TAP. The device is attached here and given to
-// an FdNetDevice: Debian's package has no tap-creator, without which neither TapBridge nor TapFdNetDeviceHelper get one.
+// an FdNetDevice: Debian's package has neither of the programs that TapBridge and TapFdNetDeviceHelper start for it.
 #include <cstring>
 #include <fcntl.h>
 #include <iostream>

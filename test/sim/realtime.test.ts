@@ -126,7 +126,8 @@ withNs3('a node of ns-3 behind another TAP pings a simulated node and sends it 2
   const lab = new Lab(), peer = join(lab.dir, 'ns3_peer');
   try {
     execFileSync('g++', ['-std=c++17', '-O1', '-o', peer, join(ROOT, 'test/sim/ns3_peer.cc'), ...NS3]);
-    const ns = lab.netns('3'), scenario = SCENARIO.replace('expect:', 'apps:\n  - { name: sink, type: bulk, from: gateway, to: server, port: 5001, bytes: 1B }\nexpect:\n  - { metric: sink.bytes, min: 200001, max: 200001 }');
+    const ns = lab.netns('3'), sink = 'apps:\n  - { name: sink, type: bulk, from: gateway, to: server, port: 5001, bytes: 1B }';
+    const scenario = SCENARIO.replace('expect:', `${sink}\nexpect:\n  - { metric: sink.bytes, min: 200001, max: 200001 }`);
     const simulation = lab.nuse(ns, ['sim', lab.file('s.yaml', scenario), '--realtime']);
     await simulation.until(/leads into the simulation/);
     lab.ip(ns, 'link add br0 type bridge');
