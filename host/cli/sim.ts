@@ -1,16 +1,22 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
+import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { runInParts } from '../sim/split_run.js';
 import { CliError } from './fail.js';
-import { runInRealTime } from './sim_realtime.js';
+import { runInRealTime, type Lateness } from './sim_realtime.js';
 import { CORE_WASM } from './install.js';
+import { partThread } from './part_threads.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
   realtime?: boolean;
+  /** Threads to split the run over. */
+  workers?: string;
 }
 
 /** The bytes of a file, or why not. */
@@ -40,13 +46,29 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)), realtime: options.realtime });
-  const start = process.hrtime.bigint();
-  const late = options.realtime ? await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); }) : run.finish();
-  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
-  process.stdout.write(options.json ? `${JSON.stringify(late ? { ...result, late } : result)}\n` : report(file, result, wall));
-  if (late && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.p50)} (median), ${figure('delay', late.p95)} (95 %), ${figure('delay', late.max)} (most)\n`);
+  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
+  if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
+  const late: { of?: Lateness } = {};
+  const result = workers > 1 ? await runInParts(scenario, module, partition(scenario, workers), partThread) : await runWhole(scenario, module, options.realtime ? late : undefined);
+  const wall = Number(process.hrtime.bigint() - start) / 1e9;
+  process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
+  if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
   return result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+/** `late`: run by the wall clock, and say here how late. */
+async function runWhole(scenario: Scenario, module: WebAssembly.Module, late?: { of?: Lateness }): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module, realtime: late !== undefined });
+  if (late) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+  else run.finish();
+  return run.result();
+}
+/** Most threads of one run. */
+const MAX_WORKERS = 64;
+function threads(option: string | undefined): number {
+  const n = Number(option ?? 1);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
+  return n;
 }
 
 /** A figure with its unit, which its name tells. */

@@ -62,7 +62,7 @@ export class Taps {
         n = check(vif.rx(0, A.RX_RING), vif.dev);
         for (let i = 0; i < (n & ~RX_MORE); i++) {
           const d = (A.RX_DESC + i * A.RX_DESC_SIZE) >>> 2, at = mem.u32[d + (A.RXD_BUF >>> 2)];
-          receive(mem.u8.slice(at, at + mem.u32[d + (A.RXD_LEN >>> 2)]));
+          receive(mem.bytes(at, mem.u32[d + (A.RXD_LEN >>> 2)]));
         }
       }
     }

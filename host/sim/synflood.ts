@@ -1,5 +1,5 @@
 // A SYN flood: the openings of connections that nobody wants, from addresses that are not the sender's (RFC 4987).
-import type { App, Ends, Metrics } from './apps.js';
+import type { AppCount, Ends, Metrics, SeparableApp } from './apps.js';
 import type { DatagramSocket } from '../sockets/endpoints.js';
 import { SOCK_RAW } from '../sockets/linux.js';
 import { RandomStream } from './random.js';
@@ -16,7 +16,7 @@ function checksum(v: DataView, from: number, to: number, sum: number): number {
   return ~sum & 0xffff;
 }
 
-export class SynFlood implements App {
+export class SynFlood implements SeparableApp {
   private sent = 0;
   private refused = 0;
   private readonly random: RandomStream;
@@ -62,5 +62,10 @@ export class SynFlood implements App {
     v.setUint16(tcp + 16, checksum(v, 12, packet.length, IPPROTO_TCP + TCP_BYTES));
   }
 
+  counted(): AppCount { return { sent: this.sent, refused: this.refused }; }
+  takeIn(other: AppCount): void {
+    this.sent += other.sent as number;
+    this.refused += other.refused as number;
+  }
   metrics(): Metrics { return { sent: this.sent, refused: this.refused }; }
 }

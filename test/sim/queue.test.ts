@@ -1,12 +1,13 @@
 // Queues against sequences computed by hand: drop-tail, RED (Floyd, Jacobson 1993), CoDel (RFC 8289).
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { Codel, DropTail, Red, type Packet, type PacketQueue } from '../../host/sim/queue.js';
+import { Packet } from '../../host/sim/packet.js';
+import { Codel, DropTail, Red, type PacketQueue } from '../../host/sim/queue.js';
 import type { RandomStream } from '../../host/sim/random.js';
 
 const test = suite('sim: queues');
 const MS = 1e6;
-const packet = (bytes: number, enqueued = 0): Packet => ({ frame: new Uint8Array(bytes), enqueued });
+const packet = (bytes: number, enqueued = 0): Packet => Object.assign(Packet.copy(new Uint8Array(bytes)), { enqueued });
 /** Everything that is left, by length. */
 const drain = (q: PacketQueue): number[] => {
   const out: number[] = [];

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { FqCodel } from '../../host/sim/fq_codel.js';
+import { Packet } from '../../host/sim/packet.js';
 
 const test = suite('sim: fq_codel');
 const MS = 1e6;
@@ -19,7 +20,7 @@ class Queue {
   readonly fq: FqCodel;
   constructor(limit = 1000, label = 'test') { this.fq = new FqCodel({ limit, target: 5 * MS, interval: 100 * MS }, 1, label); }
   add(flow: string, bytes: number, n = 1, at = 0): this {
-    for (let i = 0; i < n; i++) this.fq.enqueue({ frame: frame(flow, bytes), enqueued: at });
+    for (let i = 0; i < n; i++) this.fq.enqueue(Object.assign(Packet.copy(frame(flow, bytes)), { enqueued: at }));
     return this;
   }
   /** Letters of the next n frames, `-` for none. */
@@ -83,9 +84,10 @@ test('each flow has a CoDel of its own: one that waits long loses, one that does
 /** Whether frames share a queue: then the first one's four go before the other's. */
 function together(a: Uint8Array, b: Uint8Array, label = 'test'): boolean {
   const q = new FqCodel({ limit: 100, target: 5 * MS, interval: 100 * MS }, 1, label);
-  for (const f of [a, a, b]) q.enqueue({ frame: f, enqueued: 0 });
+  const [first, second, other] = [a, a, b].map((f) => Packet.copy(f));
+  for (const p of [first, second, other]) q.enqueue(p);
   q.dequeue(0);
-  return q.dequeue(0)!.frame === a;
+  return q.dequeue(0) === second;
 }
 const changed = (f: Uint8Array, at: number, value: number): Uint8Array => {
   const out = f.slice();

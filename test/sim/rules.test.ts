@@ -2,6 +2,8 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { Channel } from '../../host/sim/channel.js';
+import { Flight } from '../../host/sim/flight.js';
+import { Packet } from '../../host/sim/packet.js';
 import { DropTail } from '../../host/sim/queue.js';
 import { RandomStream } from '../../host/sim/random.js';
 import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, protocolDrop, reordering, type Fate, type FilteredProtocol, type Rule } from '../../host/sim/rules.js';
@@ -84,12 +86,12 @@ test('rules compose: each adds to the fate', () => {
 /** Numbers and times of frames that leave a channel of 10 ms at 8 Mbit/s, into which 100 bytes (0.1 ms) go each ms. */
 function passed(rules: Rule[], n: number): { number: number; time: number }[] {
   const sim = new Simulation(1), origin = { id: sim.register(), name: 'test' }, out: { number: number; time: number }[] = [];
-  const c = new Channel(sim, origin, { rate: 8e6, delay: 10 * MS }, new DropTail(100), stream('flips'), (f) => out.push({ number: f[20] << 8 | f[21], time: sim.now }));
+  const c = new Channel(sim, origin, { rate: 8e6, delay: 10 * MS }, new DropTail(100), stream('flips'), new Flight(sim, ({ frame: f }) => out.push({ number: f[20] << 8 | f[21], time: sim.now })));
   for (const r of rules) c.add(r);
   for (let i = 0; i < n; i++) {
     const frame = new Uint8Array(100);
     frame.set([i >> 8, i & 255], 20);
-    sim.at(origin, i * MS, () => c.send(frame));
+    sim.at(origin, i * MS, () => c.send(Packet.copy(frame)));
   }
   sim.run(1e12);
   return out;
@@ -116,12 +118,12 @@ test('jitter keeps the order, reordering does not, and no further than its bound
 test('a rule that was removed strikes no more, and the others go on', () => {
   const sim = new Simulation(1), origin = { id: sim.register(), name: 'test' };
   let got = 0;
-  const c = new Channel(sim, origin, { rate: 0, delay: 0 }, new DropTail(100), stream('flips'), () => { got++; });
+  const c = new Channel(sim, origin, { rate: 0, delay: 0 }, new DropTail(100), stream('flips'), new Flight(sim, () => { got++; }));
   const remove = c.add(bernoulliLoss(1, stream('all')));
   c.add(listLoss([3]));
   for (let i = 0; i < 5; i++) {
     if (i === 1) remove();
-    c.send(EMPTY);
+    c.send(Packet.copy(EMPTY));
     sim.run(sim.now + MS);
   }
   assert.equal([got, c.stats.lost], [3, 2]);
