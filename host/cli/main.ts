@@ -59,6 +59,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('--seeds <list>', 'run with each of the seeds, as in 1..20').option('-j, --jobs <threads>', 'runs at a time (default: one for each processor)')
     .option('--shard <i/n>', 'compute the i-th of n parts of a sweep').option('--merge <folders...>', 'take the runs of shards into --out')
     .option('--emit <engine>', 'print the sweep as a job of kubernetes or slurm, in parts').option('--shards <n>', 'how many parts (default: 10)').option('--image <image>', 'kubernetes: where `nuse` is')
+    .option('--realtime', 'by the wall clock; links to tap:DEVICE lead to devices of the host')
     .option('--workers <n>', 'split the run over so many threads, with the same result')
     .option('--json', 'as JSON')
     .action((file: string, o: SweepOptions) => {

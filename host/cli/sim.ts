@@ -10,6 +10,7 @@ import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
+import { runInRealTime, type Lateness } from './sim_realtime.js';
 import { TraceFolder } from './sim_trace.js';
 import { scalar } from './sweep_points.js';
 
@@ -20,6 +21,7 @@ export interface SimOptions {
   out?: string;
   /** --no-pcap */
   pcap?: boolean;
+  realtime?: boolean;
   /** Threads to split the run over. */
   workers?: string;
 }
@@ -49,13 +51,15 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
   await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
-  if (workers > 1 && options.out !== undefined) throw new CliError('what a run leaves is written by one thread', 'leave out --workers or --out');
+  if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');
+  const late: { of?: Lateness } = {};
   try {
     // Promises are of one thread.
     const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
-    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(file, scenario, { module, loader }, options);
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(file, scenario, { module, loader, realtime: options.realtime }, options, late);
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
+    if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
     return result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
@@ -64,10 +68,12 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   }
 }
 
-async function runWhole(file: string, scenario: Scenario, parts: RunOptions, { out, pcap }: SimOptions): Promise<RunResult> {
+/** `late`: where to say how late a run by the wall clock was. */
+async function runWhole(file: string, scenario: Scenario, parts: RunOptions, { out, pcap }: SimOptions, late: { of?: Lateness }): Promise<RunResult> {
   const run = await ScenarioRun.create(scenario, parts), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
   try {
-    await run.finishAsync();
+    if (parts.realtime) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+    else await run.finishAsync();
   } finally {
     folder?.close();
   }

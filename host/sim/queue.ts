@@ -39,17 +39,17 @@ export class Fifo {
   }
 }
 
-/** At most `limit` packets; what comes to a full queue is dropped. */
+/** At most `limit` packets and `limitBytes` bytes; what would be too much is dropped as it comes. */
 export class DropTail implements PacketQueue {
   private readonly fifo = new Fifo();
   dropped = 0;
   ondrop?: (p: Packet) => void;
-  constructor(private readonly limit: number) {}
+  constructor(private readonly limit: number, private readonly limitBytes = Infinity) {}
 
   get length(): number { return this.fifo.length; }
   get bytes(): number { return this.fifo.bytes; }
   enqueue(p: Packet): void {
-    if (this.fifo.length < this.limit) {
+    if (this.fifo.length < this.limit && this.fifo.bytes + p.frame.length <= this.limitBytes) {
       this.fifo.push(p);
       return;
     }
