@@ -36,8 +36,13 @@ export interface Plan {
   links: PlannedLink[];
 }
 
-/** Sockets of a node when nothing is said. Its memory is that of any stack: what is not used is not resident. */
+/** Sockets of a node when nothing is said. */
 const SOCKETS = 256;
+/**
+ * Memory of a node, bytes, when nothing is said and it has few links and sockets. What is not used is not resident, but the engine collects
+ * garbage more often the more memories there are, and the larger: with those of any stack, a thousand nodes would start half as fast.
+ */
+const MEMORY = 16 << 20, FEW_LINKS = 8;
 const NET10 = 10 * 2 ** 24, SMALLEST = 256;
 const dotted = (n: number): string => [24, 16, 8, 0].map((s) => Math.floor(n / 2 ** s) % 256).join('.');
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0');
@@ -76,7 +81,10 @@ export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
       if (node.ports.length === VIF_MAX + 1) mistakes.push({ path: ['links', i], message: `node ${n} has more than ${VIF_MAX} links: use a \`switch\`` });
     });
   }
-  for (const node of nodes.values()) configure(node, s, links);
+  for (const node of nodes.values()) {
+    configure(node, s, links);
+    if (s.nodes[node.name]?.memory === undefined && node.ports.length <= FEW_LINKS && node.config.sockets! <= SOCKETS) node.config.memory = MEMORY;
+  }
   routes({ nodes, links });
   return { nodes, links };
 }
