@@ -2,7 +2,7 @@
 import {
   ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
 } from "./abi";
-import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
+import { arenaInit, arenaIsLarge, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
 import { drbgInit } from "./lib/drbg";
 import { hashInit } from "./lib/hash";
 import { poolUsed } from "./lib/pool";
@@ -37,8 +37,7 @@ const DEFAULT_SOCKETS: u32 = 4096;
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
-/** In a smaller memory, bytes, the rings of all vifs would take the place of too many buffers: it has fewer of them. */
-const LARGE_MEMORY: usize = 32 << 20;
+/** Those of a small memory. */
 const FEW_RINGS: u32 = 8;
 
 /**
@@ -58,7 +57,7 @@ export function init(): void {
   timerInit();
   sockInit(sockets, carve(<usize>sockets << 1, 4));
   netDeviceInit();
-  const rings = size < LARGE_MEMORY ? FEW_RINGS : VIF_MAX;
+  const rings = arenaIsLarge() ? VIF_MAX : FEW_RINGS;
   for (let i: u32 = 0; i < rings; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
   networkInit();
