@@ -27,6 +27,8 @@ interface Branch {
 /** Networks that do not overlap, for the routes of any number of nodes to them. */
 export class NetworkTree {
   private readonly root?: Branch;
+  /** One text for each prefix, however many nodes have a route to it: millions of them would cost more than all else. */
+  private readonly names = new Map<number, string>();
 
   constructor(networks: readonly Prefix[]) {
     const leaves = networks.map((prefix, leaf): Branch => ({ prefix, leaf, choice: undefined }));
@@ -41,6 +43,14 @@ export class NetworkTree {
     emit(root, undefined, out);
     out[0].prefix = { bits: 0, length: 0 };
     return out;
+  }
+
+  /** A prefix as text, made by `write` when it is the first time. */
+  name(bits: number, length: number, write: (bits: number, length: number) => string): string {
+    const key = bits * 64 + length;
+    let text = this.names.get(key);
+    if (text === undefined) this.names.set(key, text = write(bits, length));
+    return text;
   }
 }
 

@@ -135,8 +135,8 @@ function routes(plan: Plan): void {
       if (has6(node, way.port.name)) to6[i] = n;
     }
     node.config.routes = [
-      ...four.routes(to).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: dotted(bits), prefix: length, via: ways[n].via.ipv4, dev: ways[n].port.name })),
-      ...six.routes(to6).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: network6(bits, length), prefix: length, via: ways[n].via.ipv6, dev: ways[n].port.name })),
+      ...four.routes(to).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: four.name(bits, length, dotted), prefix: length, via: ways[n].via.ipv4, dev: ways[n].port.name })),
+      ...six.routes(to6).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: six.name(bits, length, network6), prefix: length, via: ways[n].via.ipv6, dev: ways[n].port.name })),
     ];
   }
 }
