@@ -2,7 +2,7 @@
 // (Waldvogel 1997, without markers: a stack has few lengths), metrics within a prefix, and learnt path MTUs.
 // Prefix lengths count in the 16-byte form: 0.0.0.0/0 is ::ffff:0:0/96.
 import { Errno, Usage } from "../abi";
-import { carve } from "../lib/arena";
+import { arenaIsLarge, carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrIsZero, addrMask, addrPrefixEqual } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
@@ -62,6 +62,8 @@ export const RTPROT_RA: u32 = 9;
 
 /** A router of a large simulated network has thousands of networks to lead to. */
 const MAX: u32 = 4096;
+/** Routes in a small memory. */
+const FEW: u32 = 1024;
 const BUCKETS: u32 = 2048;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
@@ -83,7 +85,7 @@ const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
 
 export function fibInit(): void {
-  POOL.init(Usage.ROUTES, offsetof<Route>(), MAX);
+  POOL.init(Usage.ROUTES, offsetof<Route>(), arenaIsLarge() ? MAX : FEW);
   S.hash = carve(BUCKETS << 2, 4);
   S.pmtu = carve(PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>(), 8);
   S.genid = 1;
