@@ -7,7 +7,7 @@ import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setImmediate as immediate } from 'node:timers/promises';
-import { Client } from 'undici';
+import { Client, fetch } from 'undici';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { AppNode } from '../../host/node/simulated/app_node.js';
@@ -88,9 +88,9 @@ test('the example gives the same hash in processes of their own', () => {
   assert.is(hashes[0], hashes[1]);
 });
 
-test('undici over a simulated node', async () => {
-  const fetch = (): Promise<RunResult> => runApps({
-    'b/server': server(2),
+test('undici and its fetch over a simulated node', async () => {
+  const once = (): Promise<RunResult> => runApps({
+    'b/server': server(3),
     'a/client': async (node) => {
       const client = new Client('http://b', { connect: (options, callback) => {
         const socket = node.connect({ host: options.hostname, port: Number(options.port || 80) });
@@ -100,13 +100,15 @@ test('undici over a simulated node', async () => {
         const { body, headers } = await client.request({ path: '/1000', method: 'GET' });
         node.log(`${(await body.text()).length} ${String(headers.date)}`);
       }
+      const response = await fetch('http://b/2000', { dispatcher: client });
+      node.log(`${(await response.text()).length} by fetch`);
       await client.close();
     },
   });
-  const r = await fetch();
-  assert.is(r.output['a-client'].stdout, '1000 Thu, 01 Jan 2026 00:00:00 GMT\n'.repeat(2), r.output['a-client'].stderr);
+  const r = await once();
+  assert.is(r.output['a-client'].stdout, `${'1000 Thu, 01 Jan 2026 00:00:00 GMT\n'.repeat(2)}2000 by fetch\n`, r.output['a-client'].stderr);
   // Its timers live on in the process: there is one tick of them less in a second run, but no other frame.
-  assert.equal((await fetch()).nodes, r.nodes);
+  assert.equal((await once()).nodes, r.nodes);
 });
 
 test('datagrams, and names of nodes', async () => {
