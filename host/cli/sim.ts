@@ -10,11 +10,13 @@ import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
+import { runInRealTime, type Lateness } from './sim_realtime.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  realtime?: boolean;
   /** Threads to split the run over. */
   workers?: string;
 }
@@ -48,12 +50,15 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
   await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
+  if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
+  const late: { of?: Lateness } = {};
   try {
     // Promises are of one thread.
     const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
-    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(scenario, module, loader);
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(scenario, module, loader, options.realtime ? late : undefined);
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
-    process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
+    if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
     return result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
@@ -62,9 +67,11 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   }
 }
 
-async function runWhole(scenario: Scenario, module: WebAssembly.Module, loader: AppFiles): Promise<RunResult> {
-  const run = await ScenarioRun.create(scenario, { module, loader });
-  await run.finishAsync();
+/** `late`: run by the wall clock, and say here how late. */
+async function runWhole(scenario: Scenario, module: WebAssembly.Module, loader: AppFiles, late?: { of?: Lateness }): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module, loader, realtime: late !== undefined });
+  if (late) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+  else await run.finishAsync();
   return run.result();
 }
 /** Most threads of one run. */

@@ -4,6 +4,7 @@ import type { DatagramSocket, StreamSocket } from '../sockets/endpoints.js';
 import { DurationHistogram, type HistogramCount } from './histogram.js';
 import type { SimNode } from './node.js';
 import type { AppSpec } from './scenario.js';
+import { SynFlood } from './synflood.js';
 
 /** name -> figure: bit/s, seconds, bytes or numbers. */
 export type Metrics = Record<string, number>;
@@ -203,6 +204,10 @@ export class Datagrams implements SeparableApp {
   }
 }
 
-export function separableApp(name: string, spec: Extract<AppSpec, { type: 'bulk' | 'datagrams' }>, ends: Ends): SeparableApp {
-  return spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
+export function separableApp(name: string, spec: Exclude<AppSpec, { type: 'wasi' | 'module' }>, ends: Ends): SeparableApp {
+  switch (spec.type) {
+    case 'bulk': return new Bulk(name, spec, ends);
+    case 'datagrams': return new Datagrams(name, spec, ends);
+    case 'synflood': return new SynFlood(name, spec, ends);
+  }
 }

@@ -14,7 +14,7 @@ export interface Partition {
 }
 
 /** Applications whose two ends share nothing but the network. */
-const SEPARABLE = new Set(['bulk', 'datagrams']);
+const SEPARABLE = new Set(['bulk', 'datagrams', 'synflood']);
 
 /** The shortest delay that a link has at any time, in either direction, ns. */
 function leastDelay(s: Scenario, index: number): number {

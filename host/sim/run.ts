@@ -8,8 +8,9 @@ import type { App, AppNode, AppOutput, Metrics, SeparableApp } from './apps.js';
 import type { Arrivals } from './channel.js';
 import { Elsewhere } from './elsewhere.js';
 import { makeApp, type AppLoader } from './make_app.js';
-import { Medium } from './medium.js';
-import { appNodes, nodeNames } from './names.js';
+import { Medium, type End } from './medium.js';
+import { appNodes, nodeNames, tapDevice } from './names.js';
+import { OutsideEnd } from './outside.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
@@ -23,6 +24,8 @@ export interface RunOptions {
   module: WebAssembly.Module;
   /** Where the programs of `wasi` and `module` applications come from. */
   loader?: AppLoader;
+  /** Whoever runs it does so by the clock and serves `outside`; else a link to a device is a mistake. */
+  realtime?: boolean;
   /** Only this part of the network is run here. */
   part?: RunPart;
 }
@@ -47,6 +50,8 @@ export class ScenarioRun {
   /** Those that run here: all of them, unless the run is split. */
   readonly nodes = new Map<string, SimNode>();
   readonly media = new Map<string, Medium>();
+  /** Ends of links outside of the simulation, by device. */
+  readonly outside = new Map<string, OutsideEnd>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
   readonly samples: Sample[] = [];
@@ -67,6 +72,7 @@ export class ScenarioRun {
   /** Everything in place at time 0. Throws ConfigError, and what a core refuses. */
   static async create(scenario: Scenario, options: RunOptions): Promise<ScenarioRun> {
     const mistakes: Mistake[] = [], plan = planNetwork(scenario, mistakes);
+    if (!options.realtime) for (const [i, l] of plan.links.entries()) if (l.outside) mistakes.push({ path: ['links', i], message: `it leads to \`tap:${l.outside.device}\`, where time is real: run it with --realtime` });
     if (mistakes.length) throw new ConfigError(mistakes.map((m) => ({ file: 'scenario', line: 0, key: m.path.join('.'), message: m.message, remedy: 'see docs/simulator.md' })));
     const run = new ScenarioRun(scenario, new Simulation(scenario.seed), plan, options);
     await run.build();
@@ -113,6 +119,8 @@ export class ScenarioRun {
 
   private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
     const ends = this.plan.links[index].nodes.map((name) => {
+      const device = tapDevice(name);
+      if (device !== undefined) return this.outsideEnd(name, device);
       const slot = this.plan.nodes.get(name)!.ports.findIndex((p) => p.link === index);
       return { name, vif: vifs.get(name)?.[slot], entity: this.node(name) };
     });
@@ -123,6 +131,12 @@ export class ScenarioRun {
     }
     const medium = Medium.of(this.sim, spec, index, ends, (direction) => this.options.part!.leaving(index, direction, ends[1 - direction].name));
     this.media.set(medium.name, medium);
+  }
+
+  private outsideEnd(name: string, device: string): End {
+    const end = new OutsideEnd(this.sim, name);
+    this.outside.set(device, end);
+    return { name, vif: end, entity: end };
   }
 
   private note(what: string, author: Entity = this.director): void {
