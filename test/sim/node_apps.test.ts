@@ -16,7 +16,7 @@ import { settle } from '../../host/node/simulated/settle.js';
 import { ScenarioRun, type RunResult } from '../../host/sim/run.js';
 import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
-import { module } from './wasi_programs.js';
+import { loader, module } from './wasi_programs.js';
 
 const test = suite('sim: applications with promises');
 const NUSE = fileURLToPath(new URL('../../../../bin/nuse.mjs', import.meta.url));
@@ -31,8 +31,8 @@ const busy: ChildProcess[] = [];
 /** These functions as applications: `NODE/whatever` runs on NODE. */
 async function make(apps: Record<string, AppMain>, more: Partial<ScenarioInput> = {}, core = module): Promise<ScenarioRun> {
   const entries = Object.entries(apps).map(([key]) => ({ type: 'module' as const, name: key.replace('/', '-'), node: key.split('/')[0], file: key }));
-  return ScenarioRun.create(scenarioOf({ duration: '60s', links: [{ between: ['a', 'b'], rate: '10Mbit', delay: '1ms' }], ...more, apps: entries }), {
-    module: core, loader: { settle, module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
+  return ScenarioRun.create(scenarioOf({ duration: '60s', links: [{ between: ['a', 'b'], rate: '10Mbit', delay: '1ms' }], ...more, apps: [...entries, ...(more.apps ?? [])] }), {
+    module: core, loader: { settle, wasi: (file) => loader.wasi(file), module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
   });
 }
 async function runApps(apps: Record<string, AppMain>, more?: Partial<ScenarioInput>): Promise<RunResult> {
@@ -176,7 +176,7 @@ test('immediates, ticks and files are waited for while time stands still', async
   assert.is(r.output['a-loop'].stdout, 'true 0\n', r.output['a-loop'].stderr);
 });
 
-test('a node whose core traps: its applications\' sockets fail with ECONNRESET, the others go on', async () => {
+test('a node whose core traps: its applications\' sockets fail with ECONNRESET, its WASI programs end, the others go on', async () => {
   const core = new WebAssembly.Module(await readFile(new URL('../../../core.trapping.wasm', import.meta.url)));
   const run = await make({
     'b/victim': (node) => new Promise((_, reject) => { node.createSocket('udp4').on('error', reject).bind(7); }),
@@ -186,13 +186,15 @@ test('a node whose core traps: its applications\' sockets fail with ECONNRESET, 
       await node.sleep(100);
       node.log(`lives at ${node.now}`);
     },
-  }, {}, core);
+  }, { apps: [{ type: 'wasi', name: 'sleeper', node: 'b', module: 'basics.wasm', args: ['time'] }] }, core);
   await run.finishAsync();
   const { output, metrics, log } = run.result();
   assert.match(log[0].what, /^node b has trapped: unreachable/);
   assert.match(output['b-victim'].stderr, /ECONNRESET/);
   assert.is(output['a-killer'].stdout, 'lives at 200000000\n', output['a-killer'].stderr);
   assert.is(metrics['nodes.trapped'], 1);
+  assert.is(output.sleeper.stderr, 'ended: its node has trapped\n');
+  assert.is(metrics['sleeper.failed'], 1);
 });
 
 test('what goes wrong: a rejection, a refused connection, an application that lets no time pass, a run without promises', async () => {
