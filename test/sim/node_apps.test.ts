@@ -8,9 +8,10 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { Client, fetch } from 'undici';
+import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AppNode } from '../../host/node/simulated/app_node.js';
+import type { SimulatedNode } from '../../host/node/simulated/simulated_node.js';
 import { ModuleApp, type AppMain } from '../../host/node/simulated/module_app.js';
 import { settle } from '../../host/node/simulated/settle.js';
 import { ScenarioRun, type RunResult } from '../../host/sim/run.js';
@@ -45,7 +46,7 @@ const closed = (o: { once(event: 'close', fn: () => void): unknown }): Promise<v
 test.after(() => { for (const p of busy) p.kill('SIGKILL'); });
 
 /** GET /N gives N bytes; so many requests. */
-const server = (requests: number) => async (node: AppNode): Promise<void> => {
+const server = (requests: number) => async (node: SimulatedNode): Promise<void> => {
   const http = node.createHttpServer((request, response) => {
     response.end(Buffer.alloc(Number(request.url!.slice(1)), 'abcdefg'));
     response.once('close', () => { if (--requests === 0) http.close(); });
@@ -54,7 +55,7 @@ const server = (requests: number) => async (node: AppNode): Promise<void> => {
 };
 const WANTED = createHash('sha256').update(Buffer.alloc(1_000_000, 'abcdefg')).digest('hex');
 
-async function fetchHash(node: AppNode): Promise<string> {
+async function fetchHash(node: SimulatedNode): Promise<string> {
   const hash = createHash('sha256');
   const response = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => { get({ agent: node.agent, host: 'b', path: '/1000000' }, resolve).on('error', reject); });
   for await (const piece of response) hash.update(piece);
@@ -138,7 +139,8 @@ test('time is the run\'s: timers, dates, timeouts of sockets; chance is the node
       const note = (what: string): void => node.log(`${what} ${node.now / 1e6} ${Date.now()} ${new Date().toISOString()} ${performance.now()}`);
       await node.sleep(1000);
       note('slept');
-      await new Promise((resolve) => { setTimeout(resolve, 500); });
+      await promisify(setTimeout)(200);
+      await new Promise((resolve) => { setTimeout(resolve, 300); });
       note('global');
       let ticks = 0;
       await new Promise<void>((resolve) => { const t = setInterval(() => { if (++ticks === 3) { clearInterval(t); resolve(); } }, 100); });

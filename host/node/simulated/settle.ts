@@ -1,7 +1,7 @@
 // Lets applications that use promises do all they can while virtual time stands still, and gives them the run's clock and random numbers
 // under the names that they know.
-import type { SimNode } from '../../sim/node.js';
-import { WALL_START } from '../../sim/node.js';
+import { promisify } from 'node:util';
+import { WALL_START, type SimNode } from '../../sim/node.js';
 import { RandomStream } from '../../sim/random.js';
 import { SpinError, type Entity, type Simulation } from '../../sim/simulation.js';
 import { SimTimer } from './timers.js';
@@ -42,9 +42,12 @@ function virtualGlobals(sim: Simulation, current: () => SimNode | undefined): ()
   const real = { setTimeout, clearTimeout, setInterval, clearInterval, Date }, { random } = Math, now = performance.now.bind(performance);
   const streams = new Map<SimNode, RandomStream>();
   const wall = (): number => Number(WALL_START / 1_000_000n) + Math.floor(sim.now / 1e6);
-  const timer = (repeat: boolean, otherwise: (...args: never[]) => unknown) => (fn: (...args: unknown[]) => void, ms = 0, ...args: unknown[]): unknown => {
-    const node = current();
-    return node ? new SimTimer(node, () => fn(...args), ms, repeat) : otherwise(...[fn, ms, ...args] as never[]);
+  const timer = (repeat: boolean, otherwise: (...args: never[]) => unknown): unknown => {
+    const set = (fn: (...args: unknown[]) => void, ms = 0, ...args: unknown[]): unknown => {
+      const node = current();
+      return node ? new SimTimer(node, () => fn(...args), ms, repeat) : otherwise(...[fn, ms, ...args] as never[]);
+    };
+    return Object.assign(set, { [promisify.custom]: (ms: number, value: unknown) => new Promise((resolve) => { set(resolve, ms, value); }) });
   };
   const clear = (otherwise: (t: never) => void) => (t: unknown): void => {
     if (t instanceof SimTimer) t.close();
