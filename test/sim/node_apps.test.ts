@@ -6,7 +6,7 @@ import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
 import { Client, fetch } from 'undici';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -139,7 +139,9 @@ test('time is the run\'s: timers, dates, timeouts of sockets; chance is the node
       const note = (what: string): void => node.log(`${what} ${node.now / 1e6} ${Date.now()} ${new Date().toISOString()} ${performance.now()}`);
       await node.sleep(1000);
       note('slept');
-      await promisify(setTimeout)(200);
+      await promisify(setTimeout)(100);
+      await wait(60, undefined, { signal: AbortSignal.timeout(70) });
+      await wait(1e6, undefined, { signal: AbortSignal.timeout(40) }).catch((e: Error) => node.log(`${e.name} ${(e.cause as Error).name}`));
       await new Promise((resolve) => { setTimeout(resolve, 300); });
       note('global');
       let ticks = 0;
@@ -156,8 +158,9 @@ test('time is the run\'s: timers, dates, timeouts of sockets; chance is the node
   });
   const real = Date.now(), r = await times();
   seen.push(Date.now(), real);
-  const [slept, global, interval, idle, chance] = r.output['a-clocks'].stdout.split('\n');
+  const [slept, aborted, global, interval, idle, chance] = r.output['a-clocks'].stdout.split('\n');
   assert.is(slept, 'slept 1000 1767225601000 2026-01-01T00:00:01.000Z 1000');
+  assert.is(aborted, 'AbortError TimeoutError');
   assert.is(global, 'global 1500 1767225601500 2026-01-01T00:00:01.500Z 1500');
   assert.is(interval, 'interval 1800 1767225601800 2026-01-01T00:00:01.800Z 1800');
   // The connection takes one round trip of 2 ms and what the frames take.
