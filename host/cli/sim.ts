@@ -1,5 +1,6 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
@@ -45,7 +46,7 @@ function scalar(text: string): unknown {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const scenario = parseScenario(read(file), file, overrides(options));
+  const scenario = parseScenario(read(file), file, overrides(options), (path) => readFileSync(join(dirname(file), path), 'utf8'));
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
   const late: { of?: Lateness } = {};

@@ -89,6 +89,8 @@ const GENERATE = v.variant('kind', [
 ], 'a topology: { kind: dumbbell | star | chain | grid | fat-tree | random ... }');
 export type GenerateSpec = v.InferOutput<typeof GENERATE>;
 
+const TOPOLOGY = v.union([v.pipe(v.string(), v.transform((file) => ({ file, edge: {} as DirectionSpec }))), v.strictObject({ file: v.string(), edge: hop })], 'a file in GML, or { file, edge }');
+
 const EXPECT = v.pipe(v.strictObject({ metric: v.string(), min: v.optional(figure), max: v.optional(figure) }), v.check((e) => e.min !== undefined || e.max !== undefined, '`min` or `max`'));
 
 export const SCENARIO = v.strictObject({
@@ -97,6 +99,7 @@ export const SCENARIO = v.strictObject({
   duration,
   sample: v.optional(duration),
   generate: v.optional(GENERATE),
+  topology: v.optional(TOPOLOGY),
   nodes: v.optional(v.record(NAME, NODE), {}),
   links: v.optional(v.pipe(v.array(LINK), v.maxLength(MANY)), []),
   apps: v.optional(v.pipe(v.array(APP), v.maxLength(MANY)), []),

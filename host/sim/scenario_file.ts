@@ -4,12 +4,16 @@ import { Problems } from '../config/errors.js';
 import { checkScenario, type Mistake, type Scenario } from './scenario.js';
 import { generate } from './generate.js';
 import { checkNames } from './names.js';
+import { gmlLinks } from './topology.js';
 
 /** Aliases of YAML can blow up: none are needed that often. */
 const ALIASES = 100;
 
-/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). Throws ConfigError. */
-export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}): Scenario {
+/** The text of a file that a scenario names. Throws when there is none. */
+export type FileReader = (path: string) => string;
+
+/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). `read`: for its topology. Throws ConfigError. */
+export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}, read?: FileReader): Scenario {
   const problems = new Problems(file), lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
@@ -24,7 +28,7 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   }
   problems.check();
   const mistakes: Mistake[] = [];
-  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && generate(checked);
+  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && withTopology(generate(checked), mistakes, read);
   if (scenario) checkNames(scenario, mistakes);
   for (const { path, message } of mistakes) problems.add(lineOf(path), path.join('.'), message, 'see docs/simulator.md');
   problems.check();
@@ -37,6 +41,21 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
     }
     return 1;
   }
+}
+
+/** The scenario with the links of its topology after its own. */
+function withTopology(s: Scenario, mistakes: Mistake[], read?: FileReader): Scenario {
+  if (!s.topology) return s;
+  const { file, edge } = s.topology;
+  let text = '';
+  try {
+    if (!read) throw new Error('nobody reads files here');
+    text = read(file);
+  } catch (e) {
+    mistakes.push({ path: ['topology'], message: `cannot read ${file}: ${(e as Error).message}` });
+    return s;
+  }
+  return { ...s, links: [...s.links, ...gmlLinks(text, file, edge)] };
 }
 
 /** A scenario made by a program. Throws ConfigError, in which fields stand for lines. */
