@@ -60,9 +60,9 @@ export const RTPROT_RA: u32 = 9;
   until: u64;
 }
 
-/** A router of a large simulated network has thousands of networks to lead to. */
-const MAX: u32 = 4096;
-const BUCKETS: u32 = 2048;
+/** A router among 500 has some 1000 networks that its default route does not lead to. */
+const MAX: u32 = 2048;
+const BUCKETS: u32 = 1024;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
 const PMTU_SETS: u32 = 128;
