@@ -2,7 +2,7 @@
 // (Waldvogel 1997, without markers: a stack has few lengths), metrics within a prefix, and learnt path MTUs.
 // Prefix lengths count in the 16-byte form: 0.0.0.0/0 is ::ffff:0:0/96.
 import { Errno, Usage } from "../abi";
-import { carve } from "../lib/arena";
+import { arenaLeft, carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrIsZero, addrMask, addrPrefixEqual } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
@@ -60,9 +60,10 @@ export const RTPROT_RA: u32 = 9;
   until: u64;
 }
 
-/** A router among 500 has some 1000 networks that its default route does not lead to. */
-const MAX: u32 = 2048;
-const BUCKETS: u32 = 1024;
+/** Routes, by the memory: one for each 16 KiB. A router among 500 has some 1000 networks that its default route does not lead to. */
+const LEAST: u32 = 1024;
+const MOST: u32 = 4096;
+const BUCKETS: u32 = 512;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
 const PMTU_SETS: u32 = 128;
@@ -83,7 +84,7 @@ const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
 
 export function fibInit(): void {
-  POOL.init(Usage.ROUTES, offsetof<Route>(), MAX);
+  POOL.init(Usage.ROUTES, offsetof<Route>(), min(max(<u32>(arenaLeft() >> 14), LEAST), MOST));
   S.hash = carve(BUCKETS << 2, 4);
   S.pmtu = carve(PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>(), 8);
   S.genid = 1;
@@ -169,7 +170,7 @@ function fibExpire(arg: usize): void { fibDel(changetype<Route>(arg)); }
 
 /** Remove every route through a device. */
 export function fibFlush(ifindex: u32): void {
-  for (let i: u32 = 0; i < MAX; i++) {
+  for (let i: u32 = 0; i < POOL.capacity; i++) {
     const r = fibAt(i);
     if (r && r.ifindex == ifindex) fibDel(r);
   }
@@ -177,7 +178,7 @@ export function fibFlush(ifindex: u32): void {
 
 /** Route in slot `i` or null: for dumps, i < fibCapacity(). */
 export function fibAt(i: u32): Route | null { return POOL.live(i) ? changetype<Route>(POOL.at(i)) : null; }
-export function fibCapacity(): u32 { return MAX; }
+export function fibCapacity(): u32 { return POOL.capacity; }
 
 /** Longest match with a device that is up (and is `oif` unless 0), best metric first; null when there is none. */
 export function fibLookup(dst: usize, oif: u32): Route | null {

@@ -10,6 +10,7 @@ import { daemon } from './daemon.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 import { simulate, type SimOptions } from './sim.js';
+import { prepareFile } from './sim_apps.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -58,6 +59,11 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((file: string, o: SimOptions) => {
       noProgram('sim');
       done(simulate(file, o));
+    });
+  root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
+    .action((module: string, output: string) => {
+      noProgram('sim-prepare');
+      done(prepareFile(module, output));
     });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {

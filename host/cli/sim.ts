@@ -1,15 +1,16 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
-import { CliError } from './fail.js';
-import { runInRealTime, type Lateness } from './sim_realtime.js';
+import { CliError, tell } from './fail.js';
 import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
+import { AppFiles } from './sim_apps.js';
+import { runInRealTime, type Lateness } from './sim_realtime.js';
 
 export interface SimOptions {
   json?: boolean;
@@ -46,22 +47,30 @@ function scalar(text: string): unknown {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const scenario = parseScenario(read(file), file, overrides(options), (path) => readFileSync(join(dirname(file), path), 'utf8'));
+  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
   const late: { of?: Lateness } = {};
-  const result = workers > 1 ? await runInParts(scenario, module, partition(scenario, workers), partThread) : await runWhole(scenario, module, options.realtime ? late : undefined);
-  const wall = Number(process.hrtime.bigint() - start) / 1e9;
-  process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
-  if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
-  return result.expectations.every((e) => e.met) ? 0 : 1;
+  try {
+    // Promises are of one thread.
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(scenario, module, loader, options.realtime ? late : undefined);
+    const wall = Number(process.hrtime.bigint() - start) / 1e9;
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
+    if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
+    return result.expectations.every((e) => e.met) ? 0 : 1;
+  } catch (error) {
+    // An application that does not stop would keep the process from ending.
+    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    throw error;
+  }
 }
 
 /** `late`: run by the wall clock, and say here how late. */
-async function runWhole(scenario: Scenario, module: WebAssembly.Module, late?: { of?: Lateness }): Promise<RunResult> {
-  const run = await ScenarioRun.create(scenario, { module, realtime: late !== undefined });
+async function runWhole(scenario: Scenario, module: WebAssembly.Module, loader: AppFiles, late?: { of?: Lateness }): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, { module, loader, realtime: late !== undefined });
   if (late) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
-  else run.finish();
+  else await run.finishAsync();
   return run.result();
 }
 /** Most threads of one run. */
@@ -84,6 +93,8 @@ function report(file: string, r: RunResult, wall: number): string {
   const seconds = r.duration / 1e9;
   const lines = [`${file}: ${Object.keys(r.nodes).length} nodes, ${seconds} s of virtual time in ${wall.toFixed(2)} s, ${r.events} events, seed ${r.seed}`];
   for (const l of r.log) lines.push(`  ${(l.time / 1e9).toFixed(6)} s  ${l.what}`);
+  for (const [app, { stdout, stderr }] of Object.entries(r.output))
+    for (const line of (stdout + stderr).split('\n').slice(0, -1)) lines.push(`  ${app}| ${line}`);
   for (const [k, v] of Object.entries(r.metrics)) if (v !== 0) lines.push(`  ${k.padEnd(32)} ${figure(k, v)}`);
   for (const e of r.expectations) {
     const range = [e.min === undefined ? '' : `at least ${figure(e.metric, e.min)}`, e.max === undefined ? '' : `at most ${figure(e.metric, e.max)}`].filter(Boolean).join(', ');

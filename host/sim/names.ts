@@ -14,6 +14,12 @@ export function endsOf(l: Scenario['links'][number]): string[] {
   return l.between ?? l.switch ?? [...l.wireless!.wired, ...Object.keys(l.wireless!.stations)];
 }
 export const linkName = (l: Scenario['links'][number], index: number): string => l.name ?? (l.between ? l.between.join('-') : `link${index}`);
+/** The fields of an application that name nodes. */
+export const appNodes = (a: Scenario['apps'][number]): [string, string][] => ('node' in a ? [['node', a.node]] : [['from', a.from], ['to', a.to]]);
+/** The field of an application that names a file, and the file. */
+export function appFile(a: Scenario['apps'][number]): { field: string; file: string } | undefined {
+  return a.type === 'wasi' ? { field: 'module', file: a.module } : a.type === 'module' ? { field: 'file', file: a.file } : undefined;
+}
 export const appName = (a: Scenario['apps'][number], index: number): string => a.name ?? (index ? `${a.type}${index + 1}` : a.type);
 
 export function checkNames(s: Scenario, mistakes: Mistake[]): void {
@@ -44,7 +50,7 @@ export function checkNames(s: Scenario, mistakes: Mistake[]): void {
     const name = appName(a, i);
     if (apps.has(name)) bad(['apps', i], `a second application \`${name}\`: give it a \`name\` of its own`);
     apps.add(name);
-    for (const end of ['from', 'to'] as const) known(a[end], ['apps', i, end]);
+    for (const [end, node] of appNodes(a)) known(node, ['apps', i, end]);
     if (a.start >= s.duration) bad(['apps', i, 'start'], 'it starts after the end of the run: let `duration` be longer');
   });
   s.schedule.forEach((c, i) => {

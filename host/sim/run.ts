@@ -4,23 +4,26 @@
 //   run.finish();
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
-import { separableApp, type App, type AppNode, type Ends, type Metrics, type SeparableApp } from './apps.js';
+import type { App, AppNode, AppOutput, Metrics, SeparableApp } from './apps.js';
 import type { Arrivals } from './channel.js';
 import { Elsewhere } from './elsewhere.js';
+import { makeApp, type AppLoader } from './make_app.js';
 import { Medium, type End } from './medium.js';
-import { appName, nodeNames, tapDevice } from './names.js';
+import { appNodes, nodeNames, tapDevice } from './names.js';
 import { OutsideEnd } from './outside.js';
 import { SimNode } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
 export type { Expectation, LogEntry, RunResult } from './result.js';
-import type { ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
+import type { AppSpec, ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** Where the programs of `wasi` and `module` applications come from. */
+  loader?: AppLoader;
   /** Whoever runs it does so by the clock and serves `outside`; else a link to a device is a mistake. */
   realtime?: boolean;
   /** Only this part of the network is run here. */
@@ -42,8 +45,6 @@ export interface Sample {
   of: string;
   values: Metrics;
 }
-
-const FIRST_PORT = 5001;
 
 export class ScenarioRun {
   /** Those that run here: all of them, unless the run is split. */
@@ -94,14 +95,8 @@ export class ScenarioRun {
       }));
     }
     for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
-    scenario.apps.forEach((spec, i) => {
-      if (!this.nodes.has(spec.from) && !this.nodes.has(spec.to)) return;
-      const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = separableApp(name, spec, ends);
-      this.apps.push(app);
-      if (!this.nodes.has(spec.from) || !this.nodes.has(spec.to)) this.apart.set(i, app);
-      app.start();
-    });
+    for (const [i, spec] of scenario.apps.entries()) await this.place(spec, i);
+    for (const app of this.apps) app.start();
     for (const change of scenario.schedule) {
       sim.at(this.director, change.at, () => {
         this.directed++;
@@ -112,6 +107,15 @@ export class ScenarioRun {
   }
 
   private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
+
+  /** An application that has an end here. */
+  private async place(spec: AppSpec, index: number): Promise<void> {
+    const here = appNodes(spec).map(([, node]) => this.nodes.has(node));
+    if (!here.includes(true)) return;
+    const app = await makeApp(spec, index, { node: (name) => this.node(name), own: this.nodes, plan: this.plan, loader: this.options.loader ?? {} });
+    this.apps.push(app);
+    if (here.includes(false)) this.apart.set(index, app as SeparableApp);
+  }
 
   private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
     const ends = this.plan.links[index].nodes.map((name) => {
@@ -127,12 +131,6 @@ export class ScenarioRun {
     }
     const medium = Medium.of(this.sim, spec, index, ends, (direction) => this.options.part!.leaving(index, direction, ends[1 - direction].name));
     this.media.set(medium.name, medium);
-  }
-
-  private ends(spec: Scenario['apps'][number], index: number): Ends {
-    const to = this.plan.nodes.get(spec.to)!;
-    const port = to.ports[0];
-    return { from: this.node(spec.from), to: this.node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
   private outsideEnd(name: string, device: string): End {
@@ -177,9 +175,21 @@ export class ScenarioRun {
   }
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
-  advance(until: number): void { this.sim.run(Math.min(until, this.scenario.duration)); }
+  advance(until: number): void {
+    const waits = this.apps.find((a) => a.settles);
+    if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
+    this.sim.run(Math.min(until, this.scenario.duration));
+  }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
+  /** As advance, also with applications that use promises: what they await happens in virtual time. */
+  async advanceAsync(until: number): Promise<void> {
+    const { settle } = this.options.loader ?? {};
+    if (!settle || !this.apps.some((a) => a.settles)) this.advance(until);
+    else await settle(this.sim, (drain) => this.sim.runAsync(Math.min(until, this.scenario.duration), drain));
+  }
+  /** Run to the end, as advanceAsync. */
+  async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }
 
   /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... Of a part: what is counted in it alone. */
   metrics(): Metrics {
@@ -205,7 +215,8 @@ export class ScenarioRun {
   /** What has been counted here. */
   outcome(): Outcome {
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), log: this.log };
+    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [] as [string, AppOutput][])));
+    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), output, log: this.log };
   }
   result(): RunResult { return conclude(this.scenario, this.outcome()); }
 }

@@ -62,11 +62,18 @@ const flow = {
   name: v.optional(NAME), from: NAME, to: NAME, port: v.optional(count(65535)), family: v.optional(v.picklist([4, 6], '4 or 6'), 4),
   start: v.optional(duration, '0s'), stop: v.optional(duration), warmup: v.optional(duration, '0s'),
 };
+/** As a program's command line has them: text. */
+const ARGUMENT = v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text or a number'), v.transform(String));
 const APP = v.variant('type', [
   v.strictObject({ type: v.literal('bulk'), ...flow, bytes: v.optional(size) }),
   v.strictObject({ type: v.literal('datagrams'), ...flow, rate, size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(16), v.maxValue(65000)), 1000) }),
   v.strictObject({ type: v.literal('synflood'), ...flow, family: v.optional(v.literal(4, '4'), 4), port: count(65535), perSecond: count(1e6) }),
-], 'an application: { type: bulk | datagrams | synflood, from: NODE, to: NODE ... }');
+  v.strictObject({
+    type: v.literal('wasi'), name: v.optional(NAME), node: NAME, module: v.string(), args: v.optional(v.array(ARGUMENT), []), env: v.optional(v.record(v.string(), ARGUMENT), {}),
+    stdin: v.optional(v.string(), ''), start: v.optional(duration, '0s'), fuel: v.optional(count(2 ** 31 - 1)),
+  }),
+  v.strictObject({ type: v.literal('module'), name: v.optional(NAME), node: NAME, file: v.string(), args: v.optional(v.array(ARGUMENT), []), start: v.optional(duration, '0s') }),
+], 'an application: { type: bulk | datagrams | synflood, from: NODE, to: NODE ... } or { type: wasi | module, node: NODE ... }');
 export type AppSpec = v.InferOutput<typeof APP>;
 
 const CHANGE = v.strictObject({

@@ -9,11 +9,16 @@ import { gmlLinks } from './topology.js';
 /** Aliases of YAML can blow up: none are needed that often. */
 const ALIASES = 100;
 
-/** The text of a file that a scenario names. Throws when there is none. */
-export type FileReader = (path: string) => string;
+/** What a scenario needs to know of the files that it names. */
+export interface ScenarioFiles {
+  /** The text of one. Throws when there is none. */
+  read?(path: string): string;
+  /** Finds more mistakes, which are told with their lines, too. */
+  check?(scenario: Scenario, mistakes: Mistake[]): void;
+}
 
-/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). `read`: for its topology. Throws ConfigError. */
-export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}, read?: FileReader): Scenario {
+/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). Throws ConfigError. */
+export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}, files: ScenarioFiles = {}): Scenario {
   const problems = new Problems(file), lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
@@ -28,8 +33,11 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   }
   problems.check();
   const mistakes: Mistake[] = [];
-  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && withTopology(generate(checked), mistakes, read);
-  if (scenario) checkNames(scenario, mistakes);
+  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && withTopology(generate(checked), mistakes, files);
+  if (scenario) {
+    checkNames(scenario, mistakes);
+    files.check?.(scenario, mistakes);
+  }
   for (const { path, message } of mistakes) problems.add(lineOf(path), path.join('.'), message, 'see docs/simulator.md');
   problems.check();
   return scenario!;
@@ -44,13 +52,13 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
 }
 
 /** The scenario with the links of its topology after its own. */
-function withTopology(s: Scenario, mistakes: Mistake[], read?: FileReader): Scenario {
+function withTopology(s: Scenario, mistakes: Mistake[], files: ScenarioFiles): Scenario {
   if (!s.topology) return s;
   const { file, edge } = s.topology;
   let text = '';
   try {
-    if (!read) throw new Error('nobody reads files here');
-    text = read(file);
+    if (!files.read) throw new Error('nobody reads files here');
+    text = files.read(file);
   } catch (e) {
     mistakes.push({ path: ['topology'], message: `cannot read ${file}: ${(e as Error).message}` });
     return s;

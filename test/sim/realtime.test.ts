@@ -20,34 +20,34 @@ function paced(times: number[], duration: number): { time: RealTime; ran: number
   const sim = new Simulation(1), origin = { id: sim.register(), name: 'test' }, clock = { now: 777 }, ran: number[] = [], late: number[] = [];
   for (const t of times) sim.at(origin, t * MS, () => { ran.push(t); });
   const scenario = { ...scenarioOf({ duration: `${duration}ms` }) };
-  const run = { sim, scenario, advance: (until: number) => { sim.run(Math.min(until, scenario.duration)); } };
+  const run = { sim, scenario, advanceAsync: (until: number) => Promise.resolve(sim.run(Math.min(until, scenario.duration))) };
   return { time: new RealTime(run, () => clock.now, (ns) => late.push(ns)), ran, clock, late };
 }
 
-test('nothing runs before its time by the clock, and the next time is told', () => {
+test('nothing runs before its time by the clock, and the next time is told', async () => {
   const { time, ran, clock, late } = paced([10, 20, 35], 40);
-  assert.is(time.turn(), 777 + 10 * MS);
+  assert.is(await time.turn(), 777 + 10 * MS);
   clock.now = 777 + 10 * MS - 1;
-  assert.is(time.turn(), 777 + 10 * MS);
+  assert.is(await time.turn(), 777 + 10 * MS);
   assert.equal(ran, []);
   clock.now = 777 + 10 * MS;
-  assert.is(time.turn(), 777 + 20 * MS);
+  assert.is(await time.turn(), 777 + 20 * MS);
   assert.equal(ran, [10]);
   clock.now = 777 + 38 * MS;
-  assert.is(time.turn(), 777 + 40 * MS);
+  assert.is(await time.turn(), 777 + 40 * MS);
   assert.equal(ran, [10, 20, 35]);
   assert.not(time.over);
   clock.now = 777 + 41 * MS;
-  time.turn();
+  await time.turn();
   assert.ok(time.over);
   // On time, then 18 ms after the first of two.
   assert.equal(late, [0, 18 * MS]);
   assert.is(time.late.max, 18 * MS);
 });
-test('events after the end of the scenario never run', () => {
+test('events after the end of the scenario never run', async () => {
   const { time, ran, clock, late } = paced([10, 50], 40);
   clock.now += 60 * MS;
-  time.turn();
+  await time.turn();
   assert.equal([ran, late], [[10], [50 * MS]]);
 });
 

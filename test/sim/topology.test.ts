@@ -61,12 +61,12 @@ test('a scenario on a topology: its own links first, names of both, mistakes of 
     asked.push(path);
     return GRAPH;
   };
-  const s = parseScenario(text, 'f.yaml', {}, read);
+  const s = parseScenario(text, 'f.yaml', {}, { read });
   assert.equal(asked, ['net/world.gml']);
   assert.equal(s.links.map((l) => [l.between, l.queue?.type]), [[['london', 'home'], undefined], [['london', 'node1'], 'codel'], [['node2', 'node1'], 'codel'], [['node1', 'london'], 'codel']]);
-  assert.throws(() => parseScenario(text.replace('to: node1', 'to: paris'), 'f.yaml', {}, read), /^f\.yaml:6: apps\.0\.to: there is no node `paris`/);
-  assert.throws(() => parseScenario(text, 'f.yaml', {}, () => GRAPH.replace('"35 ms"', '35')), /^net\/world\.gml:7: edge\.latency: /);
-  assert.throws(() => parseScenario(text, 'f.yaml', {}, () => { throw new Error('ENOENT'); }), /^f\.yaml:2: topology: cannot read net\/world\.gml: ENOENT/);
+  assert.throws(() => parseScenario(text.replace('to: node1', 'to: paris'), 'f.yaml', {}, { read }), /^f\.yaml:6: apps\.0\.to: there is no node `paris`/);
+  assert.throws(() => parseScenario(text, 'f.yaml', {}, { read: () => GRAPH.replace('"35 ms"', '35') }), /^net\/world\.gml:7: edge\.latency: /);
+  assert.throws(() => parseScenario(text, 'f.yaml', {}, { read: () => { throw new Error('ENOENT'); } }), /^f\.yaml:2: topology: cannot read net\/world\.gml: ENOENT/);
   assert.throws(() => parseScenario(text, 'f.yaml'), /^f\.yaml:2: topology: cannot read/);
 });
 
