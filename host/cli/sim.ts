@@ -48,7 +48,7 @@ export function overrides(options: SimOptions): Record<string, unknown> {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
+  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader);
   await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
   if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');

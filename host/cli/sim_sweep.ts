@@ -54,10 +54,10 @@ export interface Sweep {
 /** Throws CliError, and ConfigError for what no run could be started with. */
 export function readSweep(file: string, options: SweepOptions): Sweep {
   if (options.seed !== undefined && options.seeds !== undefined) throw new CliError('--seed and --seeds both say which seeds', 'give one of them');
-  const text = read(file), fixed = overrides({ set: options.set }), axes = (options.sweep ?? []).map(parseAxis), { check } = new AppFiles(file);
-  const scenario = parseScenario(text, file, fixed, check), files = scenario.apps.flatMap((a) => appFile(a)?.file ?? []);
+  const text = read(file), fixed = overrides({ set: options.set }), axes = (options.sweep ?? []).map(parseAxis), loader = new AppFiles(file);
+  const scenario = parseScenario(text, file, fixed, loader), files = scenario.apps.flatMap((a) => appFile(a)?.file ?? []);
   // Each value once, so that a mistake is told before anything runs.
-  for (const a of axes) for (const v of a.values) parseScenario(text, file, { ...fixed, ...Object.fromEntries(axes.map((b) => [b.name, b.values[0]])), [a.name]: v }, check);
+  for (const a of axes) for (const v of a.values) parseScenario(text, file, { ...fixed, ...Object.fromEntries(axes.map((b) => [b.name, b.values[0]])), [a.name]: v }, loader);
   const points = pointsOf(axes, parseSeeds(options.seeds ?? options.seed ?? String(scenario.seed))), hash = createHash('sha256').update(JSON.stringify({ ...scenario, seed: 0, description: '' }));
   for (const f of files) hash.update(readFileSync(resolve(dirname(file), f)));
   return { file, text, fixed, axes, points, files, stateful: scenario.apps.some((a) => a.type === 'module'), figures: scenario.expect.map((e) => e.metric), hash: hash.digest('hex') };

@@ -20,7 +20,7 @@ const { text, file, module } = workerData as SimWorkerData, loader = new AppFile
 
 async function outcome(override: SimTask): Promise<SimOutcome> {
   try {
-    const run = await ScenarioRun.create(parseScenario(text, file, override, loader.check), { module, loader });
+    const run = await ScenarioRun.create(parseScenario(text, file, override, loader), { module, loader });
     await run.finishAsync();
     return run.result();
   } catch (e) {

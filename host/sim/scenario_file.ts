@@ -5,17 +5,23 @@ import { fieldPath } from './field_path.js';
 import { SCENARIO, checkScenario, type Mistake, type Scenario } from './scenario.js';
 import { generate } from './generate.js';
 import { checkNames } from './names.js';
+import { gmlLinks } from './topology.js';
 
 /** Aliases of YAML can blow up: none are needed that often. */
 const ALIASES = 100;
 
+/** What a scenario needs to know of the files that it names. */
+export interface ScenarioFiles {
+  /** The text of one. Throws when there is none. */
+  read?(path: string): string;
+  /** Finds more mistakes, which are told with their lines, too. */
+  check?(scenario: Scenario, mistakes: Mistake[]): void;
+}
+
 /**
- * Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`) or by a parameter's name.
- * `check`: finds more mistakes, which are told with their lines, too. Throws ConfigError.
+ * Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`) or by a parameter's name. Throws ConfigError.
  */
-export function parseScenario(
-  text: string, file: string, override: Readonly<Record<string, unknown>> = {}, check?: (scenario: Scenario, mistakes: Mistake[]) => void,
-): Scenario {
+export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}, files: ScenarioFiles = {}): Scenario {
   const problems = new Problems(file), lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
@@ -30,10 +36,10 @@ export function parseScenario(
   }
   problems.check();
   const mistakes: Mistake[] = [];
-  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && generate(checked);
+  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && withTopology(generate(checked), mistakes, files);
   if (scenario) {
     checkNames(scenario, mistakes);
-    check?.(scenario, mistakes);
+    files.check?.(scenario, mistakes);
   }
   for (const { path, message } of mistakes) problems.add(lineOf(path), path.join('.'), message, 'see docs/simulator.md');
   problems.check();
@@ -62,6 +68,21 @@ function parametersOf(doc: Document, bad: (name: string, message: string, remedy
     out.set(name, list);
   }
   return out;
+}
+
+/** The scenario with the links of its topology after its own. */
+function withTopology(s: Scenario, mistakes: Mistake[], files: ScenarioFiles): Scenario {
+  if (!s.topology) return s;
+  const { file, edge } = s.topology;
+  let text = '';
+  try {
+    if (!files.read) throw new Error('nobody reads files here');
+    text = files.read(file);
+  } catch (e) {
+    mistakes.push({ path: ['topology'], message: `cannot read ${file}: ${(e as Error).message}` });
+    return s;
+  }
+  return { ...s, links: [...s.links, ...gmlLinks(text, file, edge)] };
 }
 
 /** A scenario made by a program. Throws ConfigError, in which fields stand for lines. */
