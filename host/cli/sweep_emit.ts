@@ -56,7 +56,7 @@ ${run} --shard "$SLURM_ARRAY_TASK_ID/${shards}" --jobs "\${SLURM_CPUS_PER_TASK:-
 function kubernetes(s: Sweep, o: EmitOptions, shards: number): string {
   const file = basename(s.file), key = file.replace(/[^\w.-]/g, '_'), name = `nuse-${key.toLowerCase().replace(/\.[^.]*$/, '').replace(/[^a-z0-9]+/g, '-').slice(0, 30)}-${s.hash.slice(0, 8)}`.replace(/-+/g, '-');
   if (!o.image) throw new CliError('--emit kubernetes needs to know where `nuse` is', 'give --image IMAGE: a container image that has the command');
-  if (s.files.length) throw new CliError(`${s.file} runs programs (${s.files.join(', ')}), which a ConfigMap does not carry`, 'use --emit slurm, whose nodes share the folder');
+  if (s.files.length) throw new CliError(`${s.file} needs other files (${s.files.join(', ')}), which a ConfigMap does not carry`, 'use --emit slurm, whose nodes share the folder');
   if (Buffer.byteLength(s.text) > CONFIG_MAP) throw new CliError(`${s.file} is too large for a ConfigMap`, 'let `generate` describe the network');
   const metadata = (suffix: string) => ({ name: `${name}${suffix}`, labels: { 'app.kubernetes.io/name': 'nuse', 'app.kubernetes.io/instance': name } });
   const pod = (script: string): Pick<IJobSpec, 'template'> => ({

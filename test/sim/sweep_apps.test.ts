@@ -23,7 +23,7 @@ const nuse = (...args: string[]): string => execFileSync(process.execPath, [join
 test('a run with promises is the same with traces, which see its connections', async () => {
   const file = join(PACKAGE_ROOT, 'examples/sim/node/http.yaml'), module = new WebAssembly.Module(readFileSync(CORE_WASM)), tcp: TcpSample[] = [], results: RunResult[] = [];
   for (const traced of [false, true]) {
-    const loader = new AppFiles(file), run = await ScenarioRun.create(parseScenario(readFileSync(file, 'utf8'), file, { sample: '5ms' }, loader.check), { module, loader });
+    const loader = new AppFiles(file), run = await ScenarioRun.create(parseScenario(readFileSync(file, 'utf8'), file, { sample: '5ms' }, loader), { module, loader });
     if (traced) new Trace(run, { tcp: (s) => tcp.push(s) });
     await run.finishAsync();
     results.push(run.result());
@@ -41,7 +41,7 @@ test('no run sees what another has left in a module', () => {
 test('another program is another sweep; Kubernetes would not have it', () => {
   writeFileSync(join(folder, 'app.mjs'), PROGRAM.replace('10', '11'));
   assert.throws(() => nuse('--seeds', '1..3', '--out', 'out'), (e: Error & { stderr: string }) => /out holds runs of another scenario/.test(e.stderr));
-  assert.throws(() => nuse('--seeds', '1..3', '--emit', 'kubernetes', '--image', 'x'), (e: Error & { stderr: string }) => /runs programs \(app\.mjs\).*\n.*slurm/.test(e.stderr));
+  assert.throws(() => nuse('--seeds', '1..3', '--emit', 'kubernetes', '--image', 'x'), (e: Error & { stderr: string }) => /needs other files \(app\.mjs\).*\n.*slurm/.test(e.stderr));
 });
 
 test.run();
