@@ -23,7 +23,7 @@ const nuse = (...args: string[]): string => execFileSync(process.execPath, [join
 test('a run with promises is the same with traces, which see its connections', async () => {
   const file = join(PACKAGE_ROOT, 'examples/sim/node/http.yaml'), module = new WebAssembly.Module(readFileSync(CORE_WASM)), tcp: TcpSample[] = [], results: RunResult[] = [];
   for (const traced of [false, true]) {
-    const loader = new AppFiles(file), run = await ScenarioRun.create(parseScenario(readFileSync(file, 'utf8'), file, { sample: '5ms' }, loader.check), { module, loader });
+    const loader = new AppFiles(file), run = await ScenarioRun.create(parseScenario(readFileSync(file, 'utf8'), file, { sample: '5ms' }, loader), { module, loader });
     if (traced) new Trace(run, { tcp: (s) => tcp.push(s) });
     await run.finishAsync();
     results.push(run.result());
