@@ -4,6 +4,9 @@ import { ScenarioRun } from '../../host/sim/run.js';
 import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
 
+/** The example of 500 nodes: run by examples.test.ts, and not six times more. */
+export const LARGEST = 'internet.yaml';
+
 /** Everything random at once: bursts of loss, jitter, reordering, duplicates and flipped bits, over a router. */
 export const ROUGH: ScenarioInput = {
   duration: '8s',
