@@ -171,7 +171,7 @@ function fibExpire(arg: usize): void { fibDel(changetype<Route>(arg)); }
 
 /** Remove every route through a device. */
 export function fibFlush(ifindex: u32): void {
-  for (let i: u32 = 0; i < MAX; i++) {
+  for (let i: u32 = 0; i < POOL.capacity; i++) {
     const r = fibAt(i);
     if (r && r.ifindex == ifindex) fibDel(r);
   }
@@ -179,7 +179,7 @@ export function fibFlush(ifindex: u32): void {
 
 /** Route in slot `i` or null: for dumps, i < fibCapacity(). */
 export function fibAt(i: u32): Route | null { return POOL.live(i) ? changetype<Route>(POOL.at(i)) : null; }
-export function fibCapacity(): u32 { return MAX; }
+export function fibCapacity(): u32 { return POOL.capacity; }
 
 /** Longest match with a device that is up (and is `oif` unless 0), best metric first; null when there is none. */
 export function fibLookup(dst: usize, oif: u32): Route | null {
