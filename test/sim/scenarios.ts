@@ -9,9 +9,6 @@ import { Trace } from '../../host/sim/trace/trace.js';
 /** The example of 500 nodes: run by examples.test.ts, and not six times more. */
 export const LARGEST = 'internet.yaml';
 
-/** The example of 500 nodes: run by examples.test.ts, and not six times more. */
-export const LARGEST = 'internet.yaml';
-
 /** Everything random at once: bursts of loss, jitter, reordering, duplicates and flipped bits, over a router. */
 export const ROUGH: ScenarioInput = {
   duration: '8s',
