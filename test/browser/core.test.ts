@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ABI_VERSION } from '../../host/abi/constants.js';
+import { CORE_WASM } from '../../host/cli/install.js';
 import { Chromium } from '../harness/chromium.js';
 import type { Identity } from './pages/identity.js';
 
@@ -16,7 +17,7 @@ const page = (name: string): URL => new URL(`./pages/${name}.js`, import.meta.ur
 
 for (const isolated of [false, true]) {
   test(`one core.wasm in the page and in a worker, ${isolated ? 'cross-origin isolated' : 'not isolated'}`, async () => {
-    const sha256 = createHash('sha256').update(readFileSync(new URL('../../../core.wasm', import.meta.url))).digest('hex');
+    const sha256 = createHash('sha256').update(readFileSync(CORE_WASM)).digest('hex');
     const seen = await chromium.run<Identity[]>({ module: page('identity_page'), workers: [page('identity_worker')], isolated });
     assert.equal(seen, [false, true].map((worker) => ({ sha256, abi: ABI_VERSION, isolated, worker, wholeNs: true, seedsDiffer: true })));
   });
