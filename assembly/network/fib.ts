@@ -2,7 +2,7 @@
 // (Waldvogel 1997, without markers: a stack has few lengths), metrics within a prefix, and learnt path MTUs.
 // Prefix lengths count in the 16-byte form: 0.0.0.0/0 is ::ffff:0:0/96.
 import { Errno, Usage } from "../abi";
-import { arenaLeft, carve } from "../lib/arena";
+import { arenaIsLarge, carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrIsZero, addrMask, addrPrefixEqual } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
@@ -60,10 +60,11 @@ export const RTPROT_RA: u32 = 9;
   until: u64;
 }
 
-/** Routes, by the memory: one for each 16 KiB. A router among 500 has some 1000 networks that its default route does not lead to. */
-const LEAST: u32 = 1024;
-const MOST: u32 = 4096;
-const BUCKETS: u32 = 512;
+/** A router of a large simulated network has thousands of networks to lead to. */
+const MAX: u32 = 4096;
+/** Routes in a small memory. */
+const FEW: u32 = 1024;
+const BUCKETS: u32 = 2048;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
 const PMTU_SETS: u32 = 128;
@@ -84,7 +85,7 @@ const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
 
 export function fibInit(): void {
-  POOL.init(Usage.ROUTES, offsetof<Route>(), min(max(<u32>(arenaLeft() >> 14), LEAST), MOST));
+  POOL.init(Usage.ROUTES, offsetof<Route>(), arenaIsLarge() ? MAX : FEW);
   S.hash = carve(BUCKETS << 2, 4);
   S.pmtu = carve(PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>(), 8);
   S.genid = 1;

@@ -36,6 +36,10 @@ export class AppFiles implements AppLoader, ScenarioFiles {
     }
   }
 
+  /** Prepare all WASI programs of a scenario, which takes longer than many a run. */
+  async prepare(scenario: Scenario): Promise<void> {
+    for (const a of scenario.apps) if (a.type === 'wasi') await this.wasi(a.module);
+  }
   wasi(file: string): Promise<WebAssembly.Module> {
     const path = this.path(file), known = this.programs.get(path) ?? prepareWasi(readFileSync(path)).then((b) => WebAssembly.compile(b as BufferSource));
     this.programs.set(path, known);

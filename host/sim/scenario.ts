@@ -105,6 +105,7 @@ export const SCENARIO = v.strictObject({
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
   duration,
   sample: v.optional(duration),
+  parameters: v.optional(v.record(NAME, v.union([v.string(), v.pipe(v.array(v.string()), v.minLength(1))], 'the way to a field, or a list of them, as in `links.0.loss`')), {}),
   generate: v.optional(GENERATE),
   topology: v.optional(TOPOLOGY),
   nodes: v.optional(v.record(NAME, NODE), {}),

@@ -1,7 +1,8 @@
 // A scenario in YAML (or JSON, which is YAML): mistakes with file, line, field and what to write instead.
-import { LineCounter, isNode, parseDocument } from 'yaml';
+import { LineCounter, isNode, parseDocument, type Document } from 'yaml';
 import { Problems } from '../config/errors.js';
-import { checkScenario, type Mistake, type Scenario } from './scenario.js';
+import { fieldPath } from './field_path.js';
+import { SCENARIO, checkScenario, type Mistake, type Scenario } from './scenario.js';
 import { generate } from './generate.js';
 import { checkNames } from './names.js';
 import { gmlLinks } from './topology.js';
@@ -17,18 +18,20 @@ export interface ScenarioFiles {
   check?(scenario: Scenario, mistakes: Mistake[]): void;
 }
 
-/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). Throws ConfigError. */
+/**
+ * Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`) or by a parameter's name. Throws ConfigError.
+ */
 export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}, files: ScenarioFiles = {}): Scenario {
   const problems = new Problems(file), lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
   problems.check();
+  const parameters = parametersOf(doc, (name, message, remedy) => problems.add(lineOf(['parameters', name]), `parameters.${name}`, message, remedy));
   for (const [way, value] of Object.entries(override)) {
-    const keys = way.split('.').map((k) => (/^\d+$/.test(k) ? Number(k) : k));
-    try {
-      doc.setIn(keys, value);
-    } catch {
-      problems.add(0, way, 'cannot be set', 'name a field of the scenario, as in `links.0.loss`');
+    for (const field of parameters.get(way) ?? [way]) {
+      const found = fieldPath(doc, field), keys = typeof found !== 'string' && !Object.hasOwn(SCENARIO.entries, found[0]) ? 'there is no such parameter or field' : found;
+      if (typeof keys === 'string') problems.add(0, way, keys, `name a parameter (${[...parameters.keys()].join(', ') || 'there are none'}) or a field of the scenario, as in \`links.0.loss\``);
+      else doc.setIn(keys, value);
     }
   }
   problems.check();
@@ -49,6 +52,22 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
     }
     return 1;
   }
+}
+
+/** What `parameters` names: the ways to the fields that each sets. Its shape is checked with the rest. */
+function parametersOf(doc: Document, bad: (name: string, message: string, remedy: string) => void): Map<string, string[]> {
+  const declared = (doc.toJS({ maxAliasCount: ALIASES }) as { parameters?: unknown } | null)?.parameters, out = new Map<string, string[]>();
+  if (typeof declared !== 'object' || declared === null) return out;
+  for (const [name, ways] of Object.entries(declared as Record<string, unknown>)) {
+    if (Object.hasOwn(SCENARIO.entries, name)) bad(name, 'is the name of a field of the scenario', 'give the parameter another name');
+    const list = [ways].flat().filter((w) => typeof w === 'string');
+    for (const w of list) {
+      const keys = fieldPath(doc, w);
+      if (typeof keys === 'string') bad(name, keys, 'write the way to a field, as in `links.0.loss`');
+    }
+    out.set(name, list);
+  }
+  return out;
 }
 
 /** The scenario with the links of its topology after its own. */
