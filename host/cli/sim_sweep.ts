@@ -55,7 +55,7 @@ export interface Sweep {
 export function readSweep(file: string, options: SweepOptions): Sweep {
   if (options.seed !== undefined && options.seeds !== undefined) throw new CliError('--seed and --seeds both say which seeds', 'give one of them');
   const text = read(file), fixed = overrides({ set: options.set }), axes = (options.sweep ?? []).map(parseAxis), loader = new AppFiles(file);
-  const scenario = parseScenario(text, file, fixed, loader), files = scenario.apps.flatMap((a) => appFile(a)?.file ?? []);
+  const scenario = parseScenario(text, file, fixed, loader), files = [...scenario.apps.flatMap((a) => appFile(a)?.file ?? []), ...(scenario.topology ? [scenario.topology.file] : [])];
   // Each value once, so that a mistake is told before anything runs.
   for (const a of axes) for (const v of a.values) parseScenario(text, file, { ...fixed, ...Object.fromEntries(axes.map((b) => [b.name, b.values[0]])), [a.name]: v }, loader);
   const points = pointsOf(axes, parseSeeds(options.seeds ?? options.seed ?? String(scenario.seed))), hash = createHash('sha256').update(JSON.stringify({ ...scenario, seed: 0, description: '' }));
