@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
-import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
 import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
 import { CliError, tell } from './fail.js';
@@ -11,18 +11,23 @@ import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
 import { runInRealTime, type Lateness } from './sim_realtime.js';
+import { TraceFolder } from './sim_trace.js';
+import { scalar } from './sweep_points.js';
 
 export interface SimOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  out?: string;
+  /** --no-pcap */
+  pcap?: boolean;
   realtime?: boolean;
   /** Threads to split the run over. */
   workers?: string;
 }
 
-/** The bytes of a file, or why not. */
-function read(path: string): string {
+/** The text of a file. Throws CliError. */
+export function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (e) {
@@ -41,21 +46,17 @@ export function overrides(options: SimOptions): Record<string, unknown> {
   if (options.seed !== undefined) out.seed = scalar(options.seed);
   return out;
 }
-function scalar(text: string): unknown {
-  if (/^-?\d+(\.\d+)?(e-?\d+)?$/.test(text)) return Number(text);
-  return text === 'true' ? true : text === 'false' ? false : text;
-}
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader.check);
+  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader);
   await loader.prepare(scenario);
   const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
-  if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
+  if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');
   const late: { of?: Lateness } = {};
   try {
     // Promises are of one thread.
     const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
-    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(scenario, module, loader, options.realtime ? late : undefined);
+    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(file, scenario, { module, loader, realtime: options.realtime }, options, late);
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
     process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
     if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
@@ -67,12 +68,18 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   }
 }
 
-/** `late`: run by the wall clock, and say here how late. */
-async function runWhole(scenario: Scenario, module: WebAssembly.Module, loader: AppFiles, late?: { of?: Lateness }): Promise<RunResult> {
-  const run = await ScenarioRun.create(scenario, { module, loader, realtime: late !== undefined });
-  if (late) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
-  else await run.finishAsync();
-  return run.result();
+/** `late`: where to say how late a run by the wall clock was. */
+async function runWhole(file: string, scenario: Scenario, parts: RunOptions, { out, pcap }: SimOptions, late: { of?: Lateness }): Promise<RunResult> {
+  const run = await ScenarioRun.create(scenario, parts), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
+  try {
+    if (parts.realtime) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+    else await run.finishAsync();
+  } finally {
+    folder?.close();
+  }
+  const result = run.result();
+  await folder?.finish(file, result);
+  return result;
 }
 /** Most threads of one run. */
 const MAX_WORKERS = 64;

@@ -7,14 +7,16 @@ import { settle } from '../node/simulated/settle.js';
 import type { AppLoader } from '../sim/make_app.js';
 import { appFile } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
+import type { ScenarioFiles } from '../sim/scenario_file.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
 import { CliError } from './fail.js';
 
 /** `file`: the scenario's; names are relative to it. */
-export class AppFiles implements AppLoader {
+export class AppFiles implements AppLoader, ScenarioFiles {
   private readonly programs = new Map<string, Promise<WebAssembly.Module>>();
   constructor(private readonly file: string) {}
 
+  read(file: string): string { return readFileSync(this.path(file), 'utf8'); }
   /** Tell of files that are not there, or not what they should be. */
   readonly check = (scenario: Scenario, mistakes: Mistake[]): void => {
     scenario.apps.forEach((app, i) => {
