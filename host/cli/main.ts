@@ -10,6 +10,7 @@ import { daemon } from './daemon.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 import { simulate, type SimOptions } from './sim.js';
+import { simDebugOptions } from './sim_debug.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -44,13 +45,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   stackOptions(root.command('record <file>').description('run a program and record everything that enters its stack: run --record FILE'))
     .action((record: string, o: RunOptions) => done(runProgram(needProgram(`nuse record ${record}`), { ...o, record })));
   root.command('replay <file>').description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
-    .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with')
+    .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with').option('--build <name>', 'another build of the same sources: debug, sanitizer, coverage')
     .option('--json', 'as JSON')
     .action((file: string, o: ReplayOptions) => {
       noProgram('replay');
       done(replayFile(file, o));
     });
-  root.command('sim <scenario>').description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
+  simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
     .option('--json', 'as JSON')
     .action((file: string, o: SimOptions) => {

@@ -1,14 +1,13 @@
 // `nuse record` and `nuse replay`: where a record goes, and a record fed into a fresh core.
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { resolve } from 'node:path';
 import { RecordError } from '../debug/record_format.js';
 import type { RecordSource } from '../debug/record_reader.js';
-import { Replayer, type ReplayCore, type ReplayResult } from '../debug/replay.js';
+import { Replayer, type ReplayResult } from '../debug/replay.js';
 import { FileCapture } from '../threads/capture.js';
 import type { RecordStart } from '../threads/recording.js';
+import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
 import { CliError } from './fail.js';
-import { CORE_WASM } from './install.js';
 
 /** Size of a record file when nothing is said, bytes. */
 const DEFAULT_LIMIT = '1G';
@@ -49,18 +48,15 @@ class FileSource implements RecordSource {
   close(): void { closeSync(this.fd); }
 }
 
-/** The builds of the core there are: the one that recorded is found by its hash. */
-function cores(named: string | undefined): ReplayCore[] {
-  const dir = dirname(CORE_WASM), paths = named !== undefined ? [named] : [CORE_WASM, ...['core.wasm', 'core.debug.wasm', 'core.sanitizer.wasm'].map((f) => join(dir, f))];
-  return paths.filter((p) => named !== undefined || existsSync(p)).map((p) => {
-    const bytes = readFileSync(p);
-    return { module: new WebAssembly.Module(bytes), hash: createHash('sha256').update(bytes).digest() };
-  });
-}
 
-async function open(source: RecordSource, named: string | undefined): Promise<Replayer> {
+/** The core that recorded is found by its hash among the builds there are. */
+async function open(source: RecordSource, { core: named, build }: ReplayOptions): Promise<Replayer> {
+  if (build !== undefined) {
+    if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);
+    return Replayer.open(source, CoreFile.build(build as BuildName), { otherBuild: true });
+  }
   let refused: unknown;
-  for (const core of cores(named)) {
+  for (const core of named === undefined ? CoreFile.all() : [CoreFile.named(named)]) {
     try {
       return await Replayer.open(source, core);
     } catch (e) {
@@ -75,6 +71,7 @@ export interface ReplayOptions {
   pcap?: string;
   until?: string;
   core?: string;
+  build?: string;
 }
 
 /** Replay a file and tell what came of it: 0 when it went as recorded, 1 when something differs. */
@@ -83,7 +80,7 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   if (!(until >= 0)) throw new CliError(`\`${options.until}\` is no number of calls`, 'write for example --until 1000');
   const source = FileSource.open(path);
   try {
-    const replayer = await open(source, options.core);
+    const replayer = await open(source, options);
     const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
     replayer.tap = capture;
     const result = replayer.run(until);

@@ -1,11 +1,11 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
 import { parseScenario } from '../sim/scenario_file.js';
-import { ScenarioRun, type RunResult } from '../sim/run.js';
+import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
 import { CliError } from './fail.js';
-import { CORE_WASM } from './install.js';
+import { SimDebug, type SimDebugOptions } from './sim_debug.js';
 
-export interface SimOptions {
+export interface SimOptions extends SimDebugOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
@@ -38,12 +38,15 @@ function scalar(text: string): unknown {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const scenario = parseScenario(read(file), file, overrides(options));
-  const run = await ScenarioRun.create(scenario, { module: new WebAssembly.Module(readFileSync(CORE_WASM)) });
+  const debug = new SimDebug(options, `nuse sim ${file}`), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
+  const run = await make(debug.runOptions);
+  debug.ready(run);
   const start = process.hrtime.bigint();
   run.finish();
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  return result.expectations.every((e) => e.met) ? 0 : 1;
+  const trapped = await debug.end(make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
+  return (!trapped || expected) && result.expectations.every((e) => e.met) ? 0 : 1;
 }
 
 /** A figure with its unit, which its name tells. */

@@ -8,7 +8,7 @@ import { Murmur3 } from '../debug/murmur3.js';
 import { Bulk, Datagrams, type App, type Ends, type Metrics } from './apps.js';
 import { Medium } from './medium.js';
 import { appName, nodeNames } from './names.js';
-import { SimNode } from './node.js';
+import { SimNode, type NodeOptions } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
@@ -17,6 +17,13 @@ import { SimVif } from './vif.js';
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** A module of its own for a node: the one to debug. */
+  moduleOf?: (node: string) => WebAssembly.Module | undefined;
+  /** As in NodeOptions. */
+  layer?: NodeOptions['layer'];
+  ontrap?: NodeOptions['ontrap'];
+  /** The first node that traps ends the run. */
+  stopOnTrap?: boolean;
 }
 
 /** One line of the event log. */
@@ -80,14 +87,14 @@ export class ScenarioRun {
   }
 
   private async build(): Promise<void> {
-    const { scenario, plan, sim } = this;
+    const { scenario, plan, sim, options } = this;
     const vifs = new Map<string, SimVif[]>();
     for (const name of nodeNames(scenario)) {
       const planned = plan.nodes.get(name)!;
       const own = planned.ports.map((p) => new SimVif({ name: p.name, mac: p.mac, mtu: scenario.links[p.link].mtu }));
       vifs.set(name, own);
       this.nodes.set(name, await SimNode.create(sim, {
-        module: this.options.module, name, config: planned.config, vifs: own, ontrap: (node, error) => this.note(`node ${node.name} has trapped: ${error.message}`),
+        module: options.moduleOf?.(name) ?? options.module, name, config: planned.config, vifs: own, layer: options.layer, ontrap: (node, error) => this.trapped(node, error),
       }));
     }
     for (const [i, spec] of scenario.links.entries()) {
@@ -114,6 +121,11 @@ export class ScenarioRun {
     return { from: this.nodes.get(spec.from)!, to: this.nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
+  private trapped(node: SimNode, error: Error): void {
+    this.note(`node ${node.name} has trapped: ${error.message}`);
+    this.options.ontrap?.(node, error);
+    if (this.options.stopOnTrap) this.sim.stop();
+  }
   private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
 
   /** One entry of the schedule, now. */
