@@ -20,6 +20,8 @@ await build({
   target: 'node20',
   sourcemap: true,
   legalComments: 'none',
+  // The reporters of coverage read files of their own folder.
+  external: ['istanbul-*'],
   // commander is CommonJS and calls require() for builtins.
   banner: { js: "import { createRequire as nuseCreateRequire } from 'node:module'; const require = nuseCreateRequire(import.meta.url);" },
   logLevel: 'warning',

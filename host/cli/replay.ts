@@ -7,6 +7,7 @@ import { Replayer, type ReplayResult } from '../debug/replay.js';
 import { FileCapture } from '../threads/capture.js';
 import type { RecordStart } from '../threads/recording.js';
 import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
+import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 
 /** Size of a record file when nothing is said, bytes. */
@@ -50,7 +51,8 @@ class FileSource implements RecordSource {
 
 
 /** The core that recorded is found by its hash among the builds there are. */
-async function open(source: RecordSource, { core: named, build }: ReplayOptions): Promise<Replayer> {
+async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined): Promise<Replayer> {
+  if (coverage) return Replayer.open(source, coverage.core, { otherBuild: true });
   if (build !== undefined) {
     if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);
     return Replayer.open(source, CoreFile.build(build as BuildName), { otherBuild: true });
@@ -72,6 +74,7 @@ export interface ReplayOptions {
   until?: string;
   core?: string;
   build?: string;
+  coverage?: string;
 }
 
 /** Replay a file and tell what came of it: 0 when it went as recorded, 1 when something differs. */
@@ -80,12 +83,17 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   if (!(until >= 0)) throw new CliError(`\`${options.until}\` is no number of calls`, 'write for example --until 1000');
   const source = FileSource.open(path);
   try {
-    const replayer = await open(source, options);
+    const coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
+    const replayer = await open(source, options, coverage);
     const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
     replayer.tap = capture;
     const result = replayer.run(until);
     capture?.close();
     process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(path, result));
+    if (coverage) {
+      coverage.add(replayer.core);
+      process.stderr.write(`${await coverage.write()}\n`);
+    }
     return result.divergence ? 1 : 0;
   } catch (e) {
     throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;

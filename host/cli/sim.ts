@@ -45,7 +45,7 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   run.finish();
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  const trapped = await debug.end(make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
+  const trapped = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
   return (!trapped || expected) && result.expectations.every((e) => e.met) ? 0 : 1;
 }
 

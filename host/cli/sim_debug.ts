@@ -6,6 +6,7 @@ import { Option, type Command } from 'commander';
 import { NodeRecords } from '../sim/recording.js';
 import type { RunOptions, ScenarioRun } from '../sim/run.js';
 import { CoreFile } from './cores.js';
+import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 import { RecordOut } from './record_out.js';
 
@@ -13,6 +14,7 @@ export interface SimDebugOptions {
   core?: string;
   record?: string[];
   stopOnTrap?: boolean;
+  coverage?: string;
 }
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -22,7 +24,8 @@ export function simDebugOptions(command: Command): Command {
   return command
     .option('--core <wasm>', 'the core of every node, instead of the installed one')
     .addOption(new Option('--record <node=file>', 'record what enters a node, for nuse replay; repeatable').argParser(list))
-    .option('--stop-on-trap', 'the first node whose core traps ends the run');
+    .option('--stop-on-trap', 'the first node whose core traps ends the run')
+    .option('--coverage <folder>', 'what the run reaches of the core\'s sources, as lcov and pages; on the coverage build');
 }
 
 /** `NODE=FILE` of each --record. */
@@ -47,13 +50,15 @@ export class SimDebug {
   readonly core: CoreFile;
   /** What ScenarioRun.create is to be given. */
   readonly runOptions: RunOptions;
+  private readonly coverage?: CoverageReport;
   private readonly wanted: Map<string, string>;
   private readonly records: NodeRecords;
   private readonly traps = new Map<string, { time: number; error: Error }>();
 
   /** `text`: what the record files say about themselves. Throws CliError. */
-  constructor(private readonly options: SimDebugOptions, private readonly text: string) {
-    this.core = CoreFile.named(options.core);
+  constructor(options: SimDebugOptions, private readonly text: string) {
+    this.coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
+    this.core = this.coverage?.core ?? CoreFile.named(options.core);
     this.wanted = recordsOf(options);
     this.records = this.recorder(this.wanted);
     this.runOptions = {
@@ -71,8 +76,9 @@ export class SimDebug {
   }
 
   /** The run is over: records are closed, traps told on stderr, each with its record. Whether a node has trapped. */
-  async end(make: RunMaker): Promise<boolean> {
+  async end(run: ScenarioRun, make: RunMaker): Promise<boolean> {
     this.records.close();
+    if (this.coverage) await reportCoverage(this.coverage, run);
     const files = new Map(this.wanted), missing = [...this.traps.keys()].filter((n) => !files.has(n));
     if (missing.length) for (const [node, file] of await this.recordAgain(make, missing)) files.set(node, file);
     const core = this.core.found ? '' : ` --core ${short(this.core.path)}`;
@@ -103,6 +109,11 @@ export class SimDebug {
       return path === undefined ? undefined : new RecordOut(path);
     }, { identity: this.core.identity, text: this.text });
   }
+}
+
+async function reportCoverage(report: CoverageReport, run: ScenarioRun): Promise<void> {
+  for (const node of run.nodes.values()) report.add(node.core);
+  process.stderr.write(`${await report.write()}\n`);
 }
 
 function checkNode(run: ScenarioRun, name: string): void {
