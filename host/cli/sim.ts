@@ -1,7 +1,9 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
+import { compareRuns } from './compare.js';
 import { CliError } from './fail.js';
 import { SimDebug, type SimDebugOptions } from './sim_debug.js';
 
@@ -22,13 +24,12 @@ function read(path: string): string {
 
 /** What options set: fields of the scenario by the way to them. */
 export function overrides(options: SimOptions): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
+  const out: Record<string, unknown> = options.seed === undefined ? {} : { seed: scalar(options.seed) };
   for (const s of options.set ?? []) {
     const at = s.indexOf('=');
     if (at < 1) throw new CliError(`\`${s}\` sets nothing`, 'write for example --set links.0.loss=0.01');
     out[s.slice(0, at)] = scalar(s.slice(at + 1));
   }
-  if (options.seed !== undefined) out.seed = scalar(options.seed);
   return out;
 }
 function scalar(text: string): unknown {
@@ -37,12 +38,14 @@ function scalar(text: string): unknown {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const scenario = parseScenario(read(file), file, overrides(options));
+  const load = (path: string, set: readonly string[]): Scenario => parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }));
+  if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
+  const scenario = load(file, []);
   const debug = new SimDebug(options, `nuse sim ${file}`), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
   const run = await make(debug.runOptions);
   debug.ready(run);
   const start = process.hrtime.bigint();
-  run.finish();
+  debug.finish(run);
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   const trapped = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');

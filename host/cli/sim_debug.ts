@@ -3,8 +3,10 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
+import { LiveRun } from '../sim/divergence.js';
 import { NodeRecords } from '../sim/recording.js';
 import type { RunOptions, ScenarioRun } from '../sim/run.js';
+import { FrameLog } from './compare.js';
 import { CoreFile } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
@@ -15,6 +17,8 @@ export interface SimDebugOptions {
   record?: string[];
   stopOnTrap?: boolean;
   coverage?: string;
+  compare?: string;
+  frameLog?: string;
 }
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -25,6 +29,8 @@ export function simDebugOptions(command: Command): Command {
     .option('--core <wasm>', 'the core of every node, instead of the installed one')
     .addOption(new Option('--record <node=file>', 'record what enters a node, for nuse replay; repeatable').argParser(list))
     .option('--stop-on-trap', 'the first node whose core traps ends the run')
+    .option('--compare <other>', 'the first event that differs in another run: a scenario, a log, core=FILE, or a field such as seed=2')
+    .option('--frame-log <file>', 'every frame and log line of the run, for --compare')
     .option('--coverage <folder>', 'what the run reaches of the core\'s sources, as lcov and pages; on the coverage build');
 }
 
@@ -56,7 +62,7 @@ export class SimDebug {
   private readonly traps = new Map<string, { time: number; error: Error }>();
 
   /** `text`: what the record files say about themselves. Throws CliError. */
-  constructor(options: SimDebugOptions, private readonly text: string) {
+  constructor(private readonly options: SimDebugOptions, private readonly text: string) {
     this.coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
     this.core = this.coverage?.core ?? CoreFile.named(options.core);
     this.wanted = recordsOf(options);
@@ -73,6 +79,12 @@ export class SimDebug {
   /** The run stands. Throws CliError when an option names a node that is none. */
   ready(run: ScenarioRun): void {
     for (const node of this.wanted.keys()) checkNode(run, node);
+  }
+
+  /** Run to the end. */
+  finish(run: ScenarioRun): void {
+    if (this.options.frameLog === undefined) run.finish();
+    else new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
   }
 
   /** The run is over: records are closed, traps told on stderr, each with its record. Whether a node has trapped. */

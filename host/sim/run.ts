@@ -71,6 +71,8 @@ export class ScenarioRun {
   readonly log: LogEntry[] = [];
   readonly samples: Sample[] = [];
   private readonly director: Entity;
+  /** A trap has ended it. */
+  private over = false;
 
   private constructor(readonly scenario: Scenario, readonly sim: Simulation, readonly plan: Plan, private readonly options: RunOptions) {
     // Its changes come before all else that happens at the same time.
@@ -124,7 +126,9 @@ export class ScenarioRun {
   private trapped(node: SimNode, error: Error): void {
     this.note(`node ${node.name} has trapped: ${error.message}`);
     this.options.ontrap?.(node, error);
-    if (this.options.stopOnTrap) this.sim.stop();
+    if (!this.options.stopOnTrap) return;
+    this.over = true;
+    this.sim.stop();
   }
   private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
 
@@ -158,7 +162,9 @@ export class ScenarioRun {
   }
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
-  advance(until: number): void { this.sim.run(Math.min(until, this.scenario.duration)); }
+  advance(until: number): void { if (!this.over) this.sim.run(Math.min(until, this.scenario.duration)); }
+  /** Run the next event; false at the end. Throws as advance() does. */
+  step(): boolean { return !this.over && this.sim.step(this.scenario.duration); }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
 

@@ -28,6 +28,8 @@ export class Simulation {
   now = 0;
   /** Events run so far. */
   events = 0;
+  /** Told of each event before it runs: the number of the entity that made it. */
+  observer?: (origin: number) => void;
   private readonly queue = new EventQueue();
   private readonly sequences: number[] = [];
   /** How many events an entity made for the instant at which it made them. */
@@ -70,10 +72,26 @@ export class Simulation {
       const e = queue.pop()!;
       this.now = e.time;
       this.events++;
+      this.observer?.(e.origin);
       e.run();
       if (this.stopped) return;
     }
     this.now = Math.max(this.now, until);
+  }
+  /** Run the next event, unless it comes after `until`; whether there was one. */
+  step(until: number): boolean {
+    if (this.queue.nextTime > until) return false;
+    const { observer } = this;
+    this.observer = (origin) => {
+      observer?.(origin);
+      this.stopped = true;
+    };
+    try {
+      this.run(until);
+    } finally {
+      this.observer = observer;
+    }
+    return true;
   }
   /** Let run() return after the event that is running. */
   stop(): void { this.stopped = true; }
