@@ -9,6 +9,7 @@ import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
+import { shrinkFile, type ShrinkOptions } from './shrink.js';
 import { simulate, type SimOptions } from './sim.js';
 import { simDebugOptions } from './sim_debug.js';
 
@@ -51,6 +52,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((file: string, o: ReplayOptions) => {
       noProgram('replay');
       done(replayFile(file, o));
+    });
+  root.command('shrink <file>').description('of a record whose replay fails, the few calls and frames that make it fail, as FILE.min')
+    .option('-o, --output <file>', 'where it goes').option('--core <wasm>', 'the core it was recorded with')
+    .option('--against <wasm>', 'the failure is that this core does something else, not a trap').option('--json', 'as JSON')
+    .action((file: string, o: ShrinkOptions) => {
+      noProgram('shrink');
+      done(shrinkFile(file, o));
     });
   simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)

@@ -1,5 +1,4 @@
 // `nuse record` and `nuse replay`: where a record goes, and a record fed into a fresh core.
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { RecordError } from '../debug/record_format.js';
 import type { RecordSource } from '../debug/record_reader.js';
@@ -9,6 +8,7 @@ import type { RecordStart } from '../threads/recording.js';
 import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
+import { FileSource } from './file_source.js';
 
 /** Size of a record file when nothing is said, bytes. */
 const DEFAULT_LIMIT = '1G';
@@ -26,29 +26,6 @@ export function recordOf(options: RecordOptions, text: string): RecordStart | un
   if (!size || Number(size[1]) < 1) throw new CliError(`\`${options.recordLimit}\` is no size of a record file`, 'write for example --record-limit 512M');
   return { path: resolve(options.record), limit: Number(size[1]) * UNITS[size[2]], text };
 }
-
-class FileSource implements RecordSource {
-  private constructor(readonly name: string, private readonly fd: number, readonly size: number) {}
-  static open(path: string): FileSource {
-    try {
-      const fd = openSync(path, 'r');
-      return new FileSource(path, fd, fstatSync(fd).size);
-    } catch (e) {
-      throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
-    }
-  }
-  read(at: number, n: number): Uint8Array {
-    const out = new Uint8Array(Math.max(0, Math.min(n, this.size - at)));
-    for (let got = 0; got < out.length;) {
-      const r = readSync(this.fd, out, got, out.length - got, at + got);
-      if (!r) return out.subarray(0, got);
-      got += r;
-    }
-    return out;
-  }
-  close(): void { closeSync(this.fd); }
-}
-
 
 /** The core that recorded is found by its hash among the builds there are. */
 async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined): Promise<Replayer> {

@@ -4,10 +4,11 @@ import * as A from '../abi/constants.js';
 import { createCore, type Core } from '../core.js';
 import { asCoreTrap } from '../stack.js';
 import { CALLS, CALL_BY_ID, type CallName, type Inputs } from './calls.js';
-import { Kind, RecordError, SNAPSHOT_PAGE, type Build } from './record_format.js';
+import { Kind, RecordError, SNAPSHOT_PAGE, type Build, type RecordHeader } from './record_format.js';
 import { RecordReader, type RecordSource } from './record_reader.js';
 import { Rings } from './rings.js';
 import { Room } from './room.js';
+import type { ScriptWriter } from './script.js';
 import { restore } from './snapshot.js';
 import { Transcript } from './transcript.js';
 
@@ -66,6 +67,8 @@ const hex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padSt
 
 export class Replayer implements Inputs {
   tap?: ReplayTap;
+  /** Writes down what enters the core. */
+  script?: ScriptWriter;
   private readonly transcript: Transcript;
   private readonly rings: Rings;
   private readonly startTime: number;
@@ -122,6 +125,7 @@ export class Replayer implements Inputs {
     };
   }
 
+  get header(): RecordHeader { return this.reader.header; }
   private get now(): number { return this.core.mem.getNs(A.HDR + A.HDR_NOW); }
 
   /** One call with what belongs to it; false at the end. */
@@ -130,9 +134,12 @@ export class Replayer implements Inputs {
     while (reader.more()) {
       const kind = reader.byte();
       switch (kind as Kind) {
-        case Kind.NOW: mem.putNs(A.HDR + A.HDR_NOW, this.now + reader.varint()); break;
-        case Kind.NOW_AT: this.put64(A.HDR + A.HDR_NOW); break;
-        case Kind.WALL: this.put64(A.HDR + A.HDR_WALL_OFFSET); break;
+        case Kind.NOW: this.clock(() => mem.putNs(A.HDR + A.HDR_NOW, this.now + reader.varint())); break;
+        case Kind.NOW_AT: this.clock(() => this.put64(A.HDR + A.HDR_NOW)); break;
+        case Kind.WALL:
+          this.put64(A.HDR + A.HDR_WALL_OFFSET);
+          this.script?.wall(mem.u32[(A.HDR + A.HDR_WALL_OFFSET) >>> 2], mem.u32[((A.HDR + A.HDR_WALL_OFFSET) >>> 2) + 1]);
+          break;
         case Kind.TAIL: this.tail(); break;
         case Kind.TRAP: this.trap = { recorded: this.text() }; return false; // the memory after a trap
         default: {
@@ -144,6 +151,11 @@ export class Replayer implements Inputs {
     }
     return false;
   }
+  private clock(set: () => void): void {
+    const before = this.now;
+    set();
+    this.script?.time(this.now - before);
+  }
   private put64(p: number): void {
     this.core.mem.u32[p >>> 2] = this.reader.u32();
     this.core.mem.u32[(p >>> 2) + 1] = this.reader.u32();
@@ -153,6 +165,7 @@ export class Replayer implements Inputs {
     if (slot >= A.VIF_MAX) throw this.reader.bad(`vif slot ${slot}`);
     const i = (A.VIF + slot * A.VIF_STRIDE + A.VIF_TX_TAIL) >>> 2;
     this.core.mem.u32[i] += n;
+    this.script?.taken(slot, n);
   }
 
   private call(name: CallName): boolean {
@@ -160,7 +173,9 @@ export class Replayer implements Inputs {
     const args: number[] = [];
     for (let i = 0; i < shape.args; i++) args.push(reader.varint() >>> 0);
     const [a = 0, b = 0, c = 0, d = 0, e = 0] = args;
+    this.script?.begin(name, args);
     shape.reads?.(mem, this, a, b, c, d, e);
+    this.script?.ready();
     this.counts.calls++;
     if (name === 'poll') this.polled(a);
     let result: number;
@@ -172,6 +187,7 @@ export class Replayer implements Inputs {
     if (name === 'events') this.counts.events += result;
     if (name === 'dev_register') this.rings.discover();
     if (name === 'sys_tx_reserve' && result > 0) this.rooms?.set(a, mem.u32.slice(A.IOV >>> 2, (A.IOV >>> 2) + 2 * result));
+    this.script?.returned(result);
     this.transcript.returned(shape, result, args);
     this.produced = '';
     this.rings.produced(this.frames);
@@ -235,11 +251,13 @@ export class Replayer implements Inputs {
     p >>>= 0;
     if (data.length !== Math.max(0, Math.min(n >>> 0, u8.length - p))) throw this.reader.bad(`${data.length} bytes for ${n} at ${p}`);
     if (data.length) u8.set(data, p);
+    this.script?.input(p, data);
   }
   reserved(handle: number): void {
     const { u8 } = this.core.mem, room = this.rooms && new Room(u8, this.rooms.get(handle));
     for (let place = this.reader.varint(); place; place = this.reader.varint()) {
       const data = this.reader.bytes();
+      this.script?.room(data);
       if (room) {
         room.put(data);
         continue;
