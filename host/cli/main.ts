@@ -7,6 +7,7 @@ import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
 import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
+import { breakOptions } from './breakpoints.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 import { shrinkFile, type ShrinkOptions } from './shrink.js';
@@ -45,7 +46,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((o: RunOptions) => done(runProgram(needProgram('nuse'), o)));
   stackOptions(root.command('record <file>').description('run a program and record everything that enters its stack: run --record FILE'))
     .action((record: string, o: RunOptions) => done(runProgram(needProgram(`nuse record ${record}`), { ...o, record })));
-  root.command('replay <file>').description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
+  breakOptions(root.command('replay <file>')).description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
     .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with').option('--build <name>', 'another build of the same sources: debug, sanitizer, coverage')
     .option('--coverage <folder>', 'what the replay reaches of the core\'s sources, as lcov and pages; on the coverage build')
     .option('--json', 'as JSON')

@@ -5,6 +5,7 @@ import type { RecordSource } from '../debug/record_reader.js';
 import { Replayer, type ReplayResult } from '../debug/replay.js';
 import { FileCapture } from '../threads/capture.js';
 import type { RecordStart } from '../threads/recording.js';
+import { Breakpoints, type BreakOptions } from './breakpoints.js';
 import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
@@ -28,7 +29,8 @@ export function recordOf(options: RecordOptions, text: string): RecordStart | un
 }
 
 /** The core that recorded is found by its hash among the builds there are. */
-async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined): Promise<Replayer> {
+async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined, breakpoints: Breakpoints | undefined): Promise<Replayer> {
+  if (breakpoints) return Replayer.open(source, { module: breakpoints.module('replay'), hash: breakpoints.core.hash }, { otherBuild: true });
   if (coverage) return Replayer.open(source, coverage.core, { otherBuild: true });
   if (build !== undefined) {
     if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);
@@ -45,11 +47,10 @@ async function open(source: RecordSource, { core: named, build }: ReplayOptions,
   throw refused;
 }
 
-export interface ReplayOptions {
+export interface ReplayOptions extends BreakOptions {
   json?: boolean;
   pcap?: string;
   until?: string;
-  core?: string;
   build?: string;
   coverage?: string;
 }
@@ -61,11 +62,13 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   const source = FileSource.open(path);
   try {
     const coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
-    const replayer = await open(source, options, coverage);
+    const breakpoints = Breakpoints.of(options), replayer = await open(source, options, coverage, breakpoints), start = replayer.now;
+    if (breakpoints) breakpoints.now = () => replayer.now - start;
     const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
     replayer.tap = capture;
     const result = replayer.run(until);
     capture?.close();
+    breakpoints?.end();
     process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(path, result));
     if (coverage) {
       coverage.add(replayer.core);

@@ -1,5 +1,6 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import { nodeNames } from '../sim/names.js';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
@@ -41,9 +42,8 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const load = (path: string, set: readonly string[]): Scenario => parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }));
   if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
   const scenario = load(file, []);
-  const debug = new SimDebug(options, `nuse sim ${file}`), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
+  const debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
   const run = await make(debug.runOptions);
-  debug.ready(run);
   const start = process.hrtime.bigint();
   debug.finish(run);
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();

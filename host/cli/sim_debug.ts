@@ -6,14 +6,15 @@ import { Option, type Command } from 'commander';
 import { LiveRun } from '../sim/divergence.js';
 import { NodeRecords } from '../sim/recording.js';
 import type { RunOptions, ScenarioRun } from '../sim/run.js';
+import { breakOptions, Breakpoints, type BreakOptions } from './breakpoints.js';
 import { FrameLog } from './compare.js';
 import { CoreFile } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 import { RecordOut } from './record_out.js';
 
-export interface SimDebugOptions {
-  core?: string;
+export interface SimDebugOptions extends BreakOptions {
+  breakNode?: string[];
   record?: string[];
   stopOnTrap?: boolean;
   coverage?: string;
@@ -25,7 +26,8 @@ const list = (value: string, before: string[] | undefined): string[] => [...(bef
 
 /** Add the options to a command. */
 export function simDebugOptions(command: Command): Command {
-  return command
+  return breakOptions(command)
+    .addOption(new Option('--break-node <node>', 'the node that --break and --inspect are about, by name or number from 1; repeatable').argParser(list))
     .option('--core <wasm>', 'the core of every node, instead of the installed one')
     .addOption(new Option('--record <node=file>', 'record what enters a node, for nuse replay; repeatable').argParser(list))
     .option('--stop-on-trap', 'the first node whose core traps ends the run')
@@ -57,32 +59,38 @@ export class SimDebug {
   /** What ScenarioRun.create is to be given. */
   readonly runOptions: RunOptions;
   private readonly coverage?: CoverageReport;
+  private readonly breakpoints?: Breakpoints;
+  /** Nodes that run the core with the breakpoints. */
+  private readonly debugged: readonly string[];
   private readonly wanted: Map<string, string>;
   private readonly records: NodeRecords;
   private readonly traps = new Map<string, { time: number; error: Error }>();
 
   /** `text`: what the record files say about themselves. Throws CliError. */
-  constructor(private readonly options: SimDebugOptions, private readonly text: string) {
+  constructor(private readonly options: SimDebugOptions, private readonly text: string, nodes: readonly string[]) {
     this.coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
     this.core = this.coverage?.core ?? CoreFile.named(options.core);
     this.wanted = recordsOf(options);
+    for (const node of this.wanted.keys()) named(nodes, node);
+    this.debugged = (options.breakNode ?? []).map((n) => named(nodes, n));
+    this.breakpoints = Breakpoints.of(options);
+    if (this.breakpoints && !this.debugged.length) throw new CliError('no node to stop in', `add --break-node NODE: ${choice(nodes)}`);
     this.records = this.recorder(this.wanted);
     this.runOptions = {
-      module: this.core.module, layer: this.wanted.size ? this.records.layer : undefined, stopOnTrap: options.stopOnTrap,
+      module: this.core.module, moduleOf: (node) => this.moduleOf(node), layer: this.wanted.size ? this.records.layer : undefined, stopOnTrap: options.stopOnTrap,
       ontrap: (node, error) => {
         this.traps.set(node.name, { time: node.sim.now, error });
-        this.records.trapped(node.name, this.core.explain(error));
+        this.records.trapped(node.name, this.coreOf(node.name).explain(error));
       },
     };
   }
 
-  /** The run stands. Throws CliError when an option names a node that is none. */
-  ready(run: ScenarioRun): void {
-    for (const node of this.wanted.keys()) checkNode(run, node);
-  }
+  private moduleOf(node: string): WebAssembly.Module | undefined { return this.debugged.includes(node) ? this.breakpoints?.module(node) : undefined; }
+  private coreOf(node: string): CoreFile { return this.breakpoints && this.debugged.includes(node) ? this.breakpoints.core : this.core; }
 
   /** Run to the end. */
   finish(run: ScenarioRun): void {
+    if (this.breakpoints) this.breakpoints.now = () => run.sim.now;
     if (this.options.frameLog === undefined) run.finish();
     else new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
   }
@@ -90,12 +98,14 @@ export class SimDebug {
   /** The run is over: records are closed, traps told on stderr, each with its record. Whether a node has trapped. */
   async end(run: ScenarioRun, make: RunMaker): Promise<boolean> {
     this.records.close();
+    this.breakpoints?.end();
     if (this.coverage) await reportCoverage(this.coverage, run);
     const files = new Map(this.wanted), missing = [...this.traps.keys()].filter((n) => !files.has(n));
     if (missing.length) for (const [node, file] of await this.recordAgain(make, missing)) files.set(node, file);
-    const core = this.core.found ? '' : ` --core ${short(this.core.path)}`;
-    for (const [node, { time, error }] of this.traps)
-      process.stderr.write(`nuse: node ${node} has trapped at ${(time / 1e9).toFixed(9)} s: ${this.core.explain(error)}; its record: nuse replay ${short(files.get(node)!)}${core}\n`);
+    for (const [node, { time, error }] of this.traps) {
+      const core = this.coreOf(node), option = core.found ? '' : ` --core ${short(core.path)}`;
+      process.stderr.write(`nuse: node ${node} has trapped at ${(time / 1e9).toFixed(9)} s: ${core.explain(error)}; its record: nuse replay ${short(files.get(node)!)}${option}\n`);
+    }
     return this.traps.size > 0;
   }
 
@@ -104,8 +114,8 @@ export class SimDebug {
     const folder = mkdtempSync(join(tmpdir(), 'nuse-trap-')), files = new Map(nodes.map((n) => [n, join(folder, `${n}.rec`)]));
     const records = this.recorder(files), left = new Set(nodes);
     const run = await make({
-      ...this.runOptions, layer: records.layer, stopOnTrap: false, ontrap: (node, error) => {
-        records.trapped(node.name, this.core.explain(error));
+      ...this.runOptions, moduleOf: (node) => this.coreOf(node).module, layer: records.layer, stopOnTrap: false, ontrap: (node, error) => {
+        records.trapped(node.name, this.coreOf(node.name).explain(error));
         left.delete(node.name);
         if (!left.size) node.sim.stop();
       },
@@ -119,7 +129,7 @@ export class SimDebug {
     return new NodeRecords((node) => {
       const path = files.get(node);
       return path === undefined ? undefined : new RecordOut(path);
-    }, { identity: this.core.identity, text: this.text });
+    }, { identity: (node) => this.coreOf(node).identity, text: this.text });
   }
 }
 
@@ -128,8 +138,10 @@ async function reportCoverage(report: CoverageReport, run: ScenarioRun): Promise
   process.stderr.write(`${await report.write()}\n`);
 }
 
-function checkNode(run: ScenarioRun, name: string): void {
-  if (run.nodes.has(name)) return;
-  const names = [...run.nodes.keys()];
-  throw new CliError(`there is no node \`${name}\``, `use one of ${names.slice(0, 20).join(', ')}${names.length > 20 ? ' ...' : ''}`);
+/** The node of this name or number. Throws CliError. */
+function named(nodes: readonly string[], name: string): string {
+  const node = /^\d+$/.test(name) ? nodes[Number(name) - 1] : nodes.find((n) => n === name);
+  if (node === undefined) throw new CliError(`there is no node \`${name}\``, choice(nodes));
+  return node;
 }
+const choice = (nodes: readonly string[]): string => `use one of ${nodes.slice(0, 20).join(', ')}${nodes.length > 20 ? ` ... (${nodes.length})` : ''}`;

@@ -126,7 +126,8 @@ export class Replayer implements Inputs {
   }
 
   get header(): RecordHeader { return this.reader.header; }
-  private get now(): number { return this.core.mem.getNs(A.HDR + A.HDR_NOW); }
+  /** The core's clock, ns. */
+  get now(): number { return this.core.mem.getNs(A.HDR + A.HDR_NOW); }
 
   /** One call with what belongs to it; false at the end. */
   private step(): boolean {

@@ -1,6 +1,6 @@
 // The record of what enters one node's core: the same file that `nuse record` writes of a live stack (docs/record.md).
 //
-//   const records = new NodeRecords(() => new MemoryRecord(), { identity });
+//   const records = new NodeRecords(() => new MemoryRecord(), { identity: () => identity });
 //   const run = await ScenarioRun.create(scenario, { module, layer: records.layer });
 //   run.finish();
 //   records.close();
@@ -9,8 +9,8 @@ import { Recorder, type CoreIdentity, type RecordSink } from '../debug/record.js
 import { WALL_START } from './node.js';
 
 export interface NodeRecordsOptions {
-  /** The module that the nodes run. */
-  identity: CoreIdentity;
+  /** The module that a node runs. */
+  identity: (node: string) => CoreIdentity;
   /** Free text that the file carries: how the run was started. */
   text?: string;
 }
@@ -27,7 +27,7 @@ export class NodeRecords {
     if (!sink) return core;
     const { identity, text } = this.options;
     // The date is the run's, so that the same run gives the same file.
-    const recorder = new Recorder(core, sink, { core: own, identity, date: Number(WALL_START / 1_000_000n), id: this.recorders.size + 1, text: `${text ?? 'simulated'}: node ${node}` });
+    const recorder = new Recorder(core, sink, { core: own, identity: identity(node), date: Number(WALL_START / 1_000_000n), id: this.recorders.size + 1, text: `${text ?? 'simulated'}: node ${node}` });
     this.recorders.set(node, recorder);
     return recorder.core;
   };
