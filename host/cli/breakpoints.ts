@@ -33,7 +33,6 @@ export class Breakpoints {
   private readonly session = new Session();
   private readonly places: BreakPlace[];
   private readonly sources: BreakPlaces;
-  private readonly ids: string[] = [];
   /** By the number of their script. */
   private readonly nodes = new Map<string, string>();
   private readonly attached: boolean;
@@ -98,9 +97,8 @@ export class Breakpoints {
   }
   private get time(): string { return `${(this.now() / 1e9).toFixed(9)} s`; }
   private set(scriptId: string, columnNumber: number): void {
-    this.session.post('Debugger.setBreakpoint', { location: { scriptId, lineNumber: 0, columnNumber } }, (error, r) => {
+    this.session.post('Debugger.setBreakpoint', { location: { scriptId, lineNumber: 0, columnNumber } }, (error) => {
       if (error) throw new CliError(`the debugger refuses a breakpoint: ${error.message}`);
-      this.ids.push(r.breakpointId);
     });
   }
 
@@ -113,7 +111,8 @@ export class Breakpoints {
     });
     process.stderr.write(`nuse: node ${node} stops at ${this.time}:\n${frames.join('')}`);
     if (--this.left > 0) return;
-    for (const breakpointId of this.ids) this.session.post('Debugger.removeBreakpoint', { breakpointId });
+    // Taking breakpoints out of code that is running crashes Node 20.
+    this.session.post('Debugger.setSkipAllPauses', { skip: true });
     process.stderr.write(`nuse: no debugger is attached, so it goes on, and tells no more stops (--stops); ${HOW}\n`);
   }
   /** The run is over. */

@@ -38,7 +38,8 @@ async function debugged(args: readonly string[], most: number, look: (client: De
   client.on<{ callFrames: Frame[] }>('Debugger.paused', ({ callFrames }) => void (async () => {
     stops++;
     await look(client, callFrames, scripts);
-    await (stops === most ? client.call('Debugger.disable') : client.call('Debugger.resume'));
+    if (stops === most) await client.call('Debugger.setSkipAllPauses', { skip: true });
+    await client.call('Debugger.resume');
     if (stops === most) client.close();
   })().catch((e: unknown) => {
     failure = e;
