@@ -33,7 +33,7 @@ export class Breakpoints {
   private readonly session = new Session();
   private readonly places: BreakPlace[];
   private readonly sources: BreakPlaces;
-  /** By the number of their script. */
+  /** Who runs a script, by its number. */
   private readonly nodes = new Map<string, string>();
   private readonly attached: boolean;
   private readonly mapUrl: string;
@@ -64,20 +64,20 @@ export class Breakpoints {
     this.attached = url() !== undefined;
   }
 
-  /** The module for `node`, with the breakpoints in it. */
-  module(node: string): WebAssembly.Module {
+  /** A module of its own for what messages call `who`, with the breakpoints in it. `name`: in the engine's URL of it. */
+  module(name: string, who: string): WebAssembly.Module {
     const { session, core } = this;
     this.begin();
     let script: string | undefined;
     const parsed = ({ params }: InspectorNotification<Debugger.ScriptParsedEventDataType>): void => {
       // The engine's URL for a module: its name and a hash.
-      if (params.url.startsWith(`wasm://wasm/${node}-`)) script = params.scriptId;
+      if (params.url.startsWith(`wasm://wasm/${name}-`)) script = params.scriptId;
     };
     session.on('Debugger.scriptParsed', parsed);
-    const module = new WebAssembly.Module(namedCopy(core.bytes, node, this.mapUrl));
+    const module = new WebAssembly.Module(namedCopy(core.bytes, name, this.mapUrl));
     session.off('Debugger.scriptParsed', parsed);
     if (script === undefined) throw new CliError('the engine does not tell its debugger of the module', 'use Node 20 or newer');
-    this.nodes.set(script, node);
+    this.nodes.set(script, who);
     for (const { offset } of this.places) this.set(script, offset);
     return module;
   }
@@ -104,12 +104,12 @@ export class Breakpoints {
 
   /** Nobody is attached: say where it is, and go on. */
   private paused({ params }: InspectorNotification<Debugger.PausedEventDataType>): void {
-    const node = this.nodes.get(params.callFrames[0].location.scriptId);
+    const who = this.nodes.get(params.callFrames[0].location.scriptId);
     const frames = params.callFrames.filter((f) => this.nodes.has(f.location.scriptId)).map((f) => {
       const at = this.sources.source(f.location.columnNumber ?? 0);
       return `    ${f.functionName.replace(/^.*\//, '')}${at ? ` (${at.file}:${at.line})` : ''}\n`;
     });
-    process.stderr.write(`nuse: node ${node} stops at ${this.time}:\n${frames.join('')}`);
+    process.stderr.write(`nuse: ${who} stops at ${this.time}:\n${frames.join('')}`);
     if (--this.left > 0) return;
     // Taking breakpoints out of code that is running crashes Node 20.
     this.session.post('Debugger.setSkipAllPauses', { skip: true });

@@ -57,8 +57,12 @@ function filesOf(coverage: Coverage): Record<string, FileCoverageData> {
     f.statementMap[i] = range(s.line, s.column, s.endLine, s.endColumn);
     f.s[i] = coverage.reachedStatement(i) ? 1 : 0;
   });
+  // lcov wants numbers.
+  const ids = new Map<string, number>();
   coverage.map.arms.forEach((a, i) => {
-    const f = fileOf(a.file), id = `${a.kind} ${a.line}:${a.column}`, loc = range(a.line, a.column, a.line, a.column + 1);
+    const f = fileOf(a.file), key = `${a.file}:${a.line}:${a.column} ${a.kind}`, loc = range(a.line, a.column, a.line, a.column + 1);
+    const id = ids.get(key) ?? ids.size;
+    ids.set(key, id);
     const branch = f.branchMap[id] ??= { loc, type: a.kind, locations: [], line: a.line };
     branch.locations.push(loc);
     (f.b[id] ??= []).push(coverage.reachedArm(i) ? 1 : 0);

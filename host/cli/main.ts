@@ -47,7 +47,8 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   stackOptions(root.command('record <file>').description('run a program and record everything that enters its stack: run --record FILE'))
     .action((record: string, o: RunOptions) => done(runProgram(needProgram(`nuse record ${record}`), { ...o, record })));
   breakOptions(root.command('replay <file>')).description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
-    .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with').option('--build <name>', 'another build of the same sources: debug, sanitizer, coverage')
+    .option('--until <calls>', 'stop after so many calls')
+    .option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with').option('--build <name>', 'another build of the same sources: debug, sanitizer, coverage')
     .option('--coverage <folder>', 'what the replay reaches of the core\'s sources, as lcov and pages; on the coverage build')
     .option('--json', 'as JSON')
     .action((file: string, o: ReplayOptions) => {

@@ -30,7 +30,7 @@ export function recordOf(options: RecordOptions, text: string): RecordStart | un
 
 /** The core that recorded is found by its hash among the builds there are. */
 async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined, breakpoints: Breakpoints | undefined): Promise<Replayer> {
-  if (breakpoints) return Replayer.open(source, { module: breakpoints.module('replay'), hash: breakpoints.core.hash }, { otherBuild: true });
+  if (breakpoints) return Replayer.open(source, { module: breakpoints.module('replay', 'replay'), hash: breakpoints.core.hash }, { otherBuild: true });
   if (coverage) return Replayer.open(source, coverage.core, { otherBuild: true });
   if (build !== undefined) {
     if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);

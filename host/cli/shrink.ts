@@ -27,8 +27,7 @@ export async function shrinkFile(path: string, options: ShrinkOptions): Promise<
     const core = coreOf(source, options.core), against = options.against === undefined ? undefined : CoreFile.named(options.against);
     const result = await shrinkRecord(source, { core, against, explain: (trap) => core.explain(trap), progress: process.stderr.isTTY ? showProgress : undefined });
     writeFileSync(output, result.file, { mode: 0o600 });
-    const { file: _, ...figures } = result;
-    process.stdout.write(options.json ? `${JSON.stringify({ ...figures, output, bytes: result.file.length })}\n` : text(path, output, result));
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, file: output, bytes: result.file.length })}\n` : text(path, output, result));
     return 0;
   } catch (e) {
     throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;

@@ -85,7 +85,7 @@ export class SimDebug {
     };
   }
 
-  private moduleOf(node: string): WebAssembly.Module | undefined { return this.debugged.includes(node) ? this.breakpoints?.module(node) : undefined; }
+  private moduleOf(node: string): WebAssembly.Module | undefined { return this.debugged.includes(node) ? this.breakpoints?.module(node, `node ${node}`) : undefined; }
   private coreOf(node: string): CoreFile { return this.breakpoints && this.debugged.includes(node) ? this.breakpoints.core : this.core; }
 
   /** Run to the end. */

@@ -95,7 +95,8 @@ export class Replayer implements Inputs {
       throw new RecordError(source.name, 16, `recorded with ABI version ${header.abi}, this is version ${A.ABI_VERSION}`, 'replay it with the version of nuse that recorded it');
     const other = hex(header.coreHash) !== hex(replayCore.hash);
     if (other && header.snapshot && options.otherBuild)
-      throw new RecordError(source.name, 72, 'it begins with the memory of the core that recorded, which another build cannot take up', 'record again with a larger --record-limit, so that the first file holds everything');
+      throw new RecordError(source.name, 72, 'it begins with the memory of the core that recorded, which no other build can take up',
+        'record again with a larger --record-limit, so that the first file holds everything');
     if (other && !options.otherBuild)
       throw new RecordError(source.name, 24, `recorded with the ${header.build} build ${hex(header.coreHash)}, this is ${hex(replayCore.hash)}`, 'name that very file with --core');
     let core: Core;
