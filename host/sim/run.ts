@@ -164,7 +164,11 @@ export class ScenarioRun {
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
   advance(until: number): void { if (!this.over) this.sim.run(Math.min(until, this.scenario.duration)); }
   /** Run the next event; false at the end. Throws as advance() does. */
-  step(): boolean { return !this.over && this.sim.step(this.scenario.duration); }
+  step(): boolean {
+    if (!this.over && this.sim.step(this.scenario.duration)) return true;
+    this.finish();
+    return false;
+  }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
 
