@@ -48,8 +48,8 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   debug.finish(run);
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  const trapped = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
-  return (!trapped || expected) && result.expectations.every((e) => e.met) ? 0 : 1;
+  const clean = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
+  return (clean || expected) && result.expectations.every((e) => e.met) ? 0 : 1;
 }
 
 /** A figure with its unit, which its name tells. */

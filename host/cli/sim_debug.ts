@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Option, type Command } from 'commander';
 import { LiveRun } from '../sim/divergence.js';
+import { CoreTrap, type Core, type CoreOptions } from '../core.js';
+import { LeakCheck } from '../debug/leak_check.js';
+import { asCoreTrap } from '../stack.js';
 import { NodeRecords } from '../sim/recording.js';
 import type { RunOptions, ScenarioRun } from '../sim/run.js';
 import { breakOptions, Breakpoints, type BreakOptions } from './breakpoints.js';
@@ -20,6 +23,7 @@ export interface SimDebugOptions extends BreakOptions {
   coverage?: string;
   compare?: string;
   frameLog?: string;
+  sanitizer?: boolean;
 }
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -33,6 +37,7 @@ export function simDebugOptions(command: Command): Command {
     .option('--stop-on-trap', 'the first node whose core traps ends the run')
     .option('--compare <other>', 'the first event that differs in another run: a scenario, a log, core=FILE, or a field such as seed=2')
     .option('--frame-log <file>', 'every frame and log line of the run, for --compare')
+    .option('--sanitizer', 'every node on the sanitizer build; at the end each is closed, and nothing may be left in it')
     .option('--coverage <folder>', 'what the run reaches of the core\'s sources, as lcov and pages; on the coverage build');
 }
 
@@ -64,12 +69,13 @@ export class SimDebug {
   private readonly debugged: readonly string[];
   private readonly wanted: Map<string, string>;
   private readonly records: NodeRecords;
+  private readonly checks = new Map<string, LeakCheck>();
   private readonly traps = new Map<string, { time: number; error: Error }>();
 
   /** `text`: what the record files say about themselves. Throws CliError. */
   constructor(private readonly options: SimDebugOptions, private readonly text: string, nodes: readonly string[]) {
     this.coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
-    this.core = this.coverage?.core ?? CoreFile.named(options.core);
+    this.core = this.coverage?.core ?? (options.sanitizer && options.core === undefined ? CoreFile.build('sanitizer') : CoreFile.named(options.core));
     this.wanted = recordsOf(options);
     for (const node of this.wanted.keys()) named(nodes, node);
     this.debugged = (options.breakNode ?? []).map((n) => named(nodes, n));
@@ -77,7 +83,7 @@ export class SimDebug {
     if (this.breakpoints && !this.debugged.length) throw new CliError('no node to stop in', `add --break-node NODE: ${choice(nodes)}`);
     this.records = this.recorder(this.wanted);
     this.runOptions = {
-      module: this.core.module, moduleOf: (node) => this.moduleOf(node), layer: this.wanted.size ? this.records.layer : undefined, stopOnTrap: options.stopOnTrap,
+      module: this.core.module, moduleOf: (node) => this.moduleOf(node), layer: (core, own, node) => this.layer(core, own, node), stopOnTrap: options.stopOnTrap,
       ontrap: (node, error) => {
         this.traps.set(node.name, { time: node.sim.now, error });
         this.records.trapped(node.name, this.coreOf(node.name).explain(error));
@@ -85,6 +91,13 @@ export class SimDebug {
     };
   }
 
+  private layer(bare: Core, own: CoreOptions, node: string): Core {
+    const core = this.records.layer(bare, own, node);
+    if (!this.options.sanitizer) return core;
+    const check = new LeakCheck(core);
+    this.checks.set(node, check);
+    return check.core;
+  }
   private moduleOf(node: string): WebAssembly.Module | undefined { return this.debugged.includes(node) ? this.breakpoints?.module(node, `node ${node}`) : undefined; }
   private coreOf(node: string): CoreFile { return this.breakpoints && this.debugged.includes(node) ? this.breakpoints.core : this.core; }
 
@@ -95,8 +108,9 @@ export class SimDebug {
     else new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
   }
 
-  /** The run is over: records are closed, traps told on stderr, each with its record. Whether a node has trapped. */
+  /** The run is over: records are closed, traps told on stderr, each with its record. False when a node has trapped or leaks. */
   async end(run: ScenarioRun, make: RunMaker): Promise<boolean> {
+    const clean = this.retire(run);
     this.records.close();
     this.breakpoints?.end();
     if (this.coverage) await reportCoverage(this.coverage, run);
@@ -106,7 +120,22 @@ export class SimDebug {
       const core = this.coreOf(node), option = core.found ? '' : ` --core ${short(core.path)}`;
       process.stderr.write(`nuse: node ${node} has trapped at ${(time / 1e9).toFixed(9)} s: ${core.explain(error)}; its record: nuse replay ${short(files.get(node)!)}${option}\n`);
     }
-    return this.traps.size > 0;
+    return clean && this.traps.size === 0;
+  }
+
+  /** Close every node that lives, and say on stderr what is left in it or what its sanitizer finds; whether all are clean. */
+  private retire(run: ScenarioRun): boolean {
+    let clean = true;
+    for (const [name, check] of this.checks) {
+      const node = run.nodes.get(name)!;
+      if (node.trap) continue;
+      node.stamp();
+      const fault = faultOf(check, this.coreOf(name));
+      if (fault === undefined) continue;
+      clean = false;
+      process.stderr.write(`nuse: node ${name}, closed at the end: ${fault}\n`);
+    }
+    return clean;
   }
 
   /** A run depends on its scenario alone, so the record of a node that has trapped is made by running once more, up to there. */
@@ -130,6 +159,18 @@ export class SimDebug {
       const path = files.get(node);
       return path === undefined ? undefined : new RecordOut(path);
     }, { identity: (node) => this.coreOf(node).identity, text: this.text });
+  }
+}
+
+/** What is wrong with a core that is closed; undefined when nothing is. */
+function faultOf(check: LeakCheck, core: CoreFile): string | undefined {
+  try {
+    const left = check.retire();
+    return left.length ? `left in its pools: ${left.join('; ')}` : undefined;
+  } catch (e) {
+    const trap = asCoreTrap(e);
+    if (!(trap instanceof CoreTrap)) throw e;
+    return core.explain(trap);
   }
 }
 
