@@ -30,8 +30,8 @@ export class FrameLog {
     }
   }
   /** Run to the end. */
-  finish(): void {
-    for (let h = this.live.next(); h; h = this.live.next()) {
+  async finish(): Promise<void> {
+    for (let h = await this.live.next(); h; h = await this.live.next()) {
       this.text += `${JSON.stringify(h)}\n`;
       if (this.text.length > CHUNK) this.flush();
     }
@@ -65,9 +65,11 @@ class FrameLogReader implements Happenings {
     return undefined;
   }
 
-  next(): Happening | undefined {
+  next(): Promise<Happening | undefined> {
     const text = this.read();
-    if (text === undefined) return undefined;
+    return Promise.resolve(text === undefined ? undefined : this.parse(text));
+  }
+  private parse(text: string): Happening {
     try {
       return JSON.parse(text) as Happening;
     } catch (e) {
@@ -107,7 +109,7 @@ async function otherSide(file: string, other: string, core: CoreFile, load: Scen
 
 export async function compareRuns(file: string, other: string, options: CompareOptions, load: ScenarioLoader): Promise<number> {
   const core = CoreFile.named(options.core);
-  const d = firstDivergence(await live(file, [], core, load), await otherSide(file, other, core, load));
+  const d = await firstDivergence(await live(file, [], core, load), await otherSide(file, other, core, load));
   if (options.json) process.stdout.write(`${JSON.stringify(d ?? null)}\n`);
   else if (!d) process.stdout.write(`${file} and ${other} are the same\n`);
   else {

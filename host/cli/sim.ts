@@ -45,7 +45,7 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   const debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
   const run = await make(debug.runOptions);
   const start = process.hrtime.bigint();
-  debug.finish(run);
+  await debug.finish(run);
   const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
   const clean = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');

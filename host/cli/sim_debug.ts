@@ -102,10 +102,10 @@ export class SimDebug {
   private coreOf(node: string): CoreFile { return this.breakpoints && this.debugged.includes(node) ? this.breakpoints.core : this.core; }
 
   /** Run to the end. */
-  finish(run: ScenarioRun): void {
+  async finish(run: ScenarioRun): Promise<void> {
     if (this.breakpoints) this.breakpoints.now = () => run.sim.now;
     if (this.options.frameLog === undefined) run.finish();
-    else new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
+    else await new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
   }
 
   /** The run is over: records are closed, traps told on stderr, each with its record. False when a node has trapped or leaks. */

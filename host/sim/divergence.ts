@@ -1,7 +1,7 @@
 // Where two runs part: the first thing at a node, in order of time, that is in one of them and not in the other. A thing is a frame that
 // a node sends or takes, or a line of the event log.
 //
-//   const d = firstDivergence(new LiveRun(a), new LiveRun(b));
+//   const d = await firstDivergence(new LiveRun(a), new LiveRun(b));
 import { dissect } from '../debug/dissect.js';
 import { Murmur3 } from '../debug/murmur3.js';
 import type { ScenarioRun } from './run.js';
@@ -23,7 +23,7 @@ export interface Happening {
 
 /** What happens in a run, one thing after the other; undefined at its end. */
 export interface Happenings {
-  next(): Happening | undefined;
+  next(): Promise<Happening | undefined>;
 }
 
 export interface Divergence {
@@ -59,8 +59,8 @@ export class LiveRun implements Happenings {
     }
   }
 
-  next(): Happening | undefined {
-    while (!this.pending.length && this.run.step()) this.takeLog();
+  async next(): Promise<Happening | undefined> {
+    while (!this.pending.length && await this.run.step()) this.takeLog();
     return this.pending.shift();
   }
   private takeLog(): void {
@@ -72,10 +72,10 @@ export class LiveRun implements Happenings {
 const KEYS = ['time', 'node', 'link', 'what', 'sum', 'text'] as const;
 
 /** The first difference; undefined when there is none. */
-export function firstDivergence(a: Happenings, b: Happenings): Divergence | undefined {
+export async function firstDivergence(a: Happenings, b: Happenings): Promise<Divergence | undefined> {
   let before: Happening | undefined;
   for (let same = 0; ; same++) {
-    const first = a.next(), second = b.next();
+    const first = await a.next(), second = await b.next();
     if (!first && !second) return undefined;
     if (!first || !second || KEYS.some((k) => first[k] !== second[k])) return { same, before, first, second };
     before = first;

@@ -163,11 +163,15 @@ export class ScenarioRun {
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
   advance(until: number): void { if (!this.over) this.sim.run(Math.min(until, this.scenario.duration)); }
-  /** Run the next event; false at the end. Throws as advance() does. */
-  step(): boolean {
-    if (!this.over && this.sim.step(this.scenario.duration)) return true;
-    this.finish();
-    return false;
+  /** Run the next event; false when there is none before the end, which then is the time. Throws as advance() does. */
+  step(): Promise<boolean> {
+    const more = !this.over && this.sim.nextTime <= this.scenario.duration, leave = this.sim.singleStep();
+    try {
+      this.finish();
+    } finally {
+      leave();
+    }
+    return Promise.resolve(more);
   }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }

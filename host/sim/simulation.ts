@@ -78,20 +78,14 @@ export class Simulation {
     }
     this.now = Math.max(this.now, until);
   }
-  /** Run the next event, unless it comes after `until`; whether there was one. */
-  step(until: number): boolean {
-    if (this.queue.nextTime > until) return false;
+  /** Let each run() return after one event, until the function returned is called. */
+  singleStep(): () => void {
     const { observer } = this;
     this.observer = (origin) => {
       observer?.(origin);
       this.stopped = true;
     };
-    try {
-      this.run(until);
-    } finally {
-      this.observer = observer;
-    }
-    return true;
+    return () => { this.observer = observer; };
   }
   /** Let run() return after the event that is running. */
   stop(): void { this.stopped = true; }

@@ -2,7 +2,7 @@
 // its scenario alone, so an earlier moment is the same run made anew and stopped there. Going back costs what it took to come so far.
 //
 //   const t = await Timeline.open(() => ScenarioRun.create(scenario, { module }));
-//   t.until((run) => run.nodes.get('b')!.trap !== undefined);
+//   await t.until((run) => run.nodes.get('b')!.trap !== undefined);
 //   await t.stepBack();                                     // the moment before it trapped
 import { laneSum } from '../debug/lanesum.js';
 import type { ScenarioRun } from './run.js';
@@ -34,13 +34,13 @@ export class Timeline {
   get events(): number { return this.current.sim.events; }
 
   /** Run so many events; false when the run ended before. */
-  step(n = 1): boolean {
-    for (; n > 0; n--) if (!this.current.step()) return false;
+  async step(n = 1): Promise<boolean> {
+    for (; n > 0; n--) if (!await this.current.step()) return false;
     return true;
   }
   /** Run until `holds`, looked at after each event; false when it never does. */
-  until(holds: (run: ScenarioRun) => boolean): boolean {
-    while (this.current.step()) if (holds(this.current)) return true;
+  async until(holds: (run: ScenarioRun) => boolean): Promise<boolean> {
+    while (await this.current.step()) if (holds(this.current)) return true;
     return false;
   }
 
@@ -50,14 +50,14 @@ export class Timeline {
   async backUntil(holds: (run: ScenarioRun) => boolean): Promise<boolean> {
     const end = this.events - 1, earlier = await this.make();
     let last = -1;
-    while (earlier.sim.events < end && earlier.step()) if (holds(earlier)) last = earlier.sim.events;
+    while (earlier.sim.events < end && await earlier.step()) if (holds(earlier)) last = earlier.sim.events;
     await this.goTo(Math.max(0, last));
     return last >= 0;
   }
   /** Go to the moment after so many events. Throws RangeError when the run is shorter. */
   async goTo(events: number): Promise<void> {
     if (events < this.events) this.current = await this.make();
-    if (!this.step(events - this.events)) throw new RangeError(`the run has ${this.events} events, ${events} are wanted`);
+    if (!await this.step(events - this.events)) throw new RangeError(`the run has ${this.events} events, ${events} are wanted`);
   }
 
   /** This moment. Reads the memory of every core: about 10 ms a node. */

@@ -22,16 +22,16 @@ test.after(remove);
 test('a run that went back ends as the one that did not', async () => {
   const straight = await rough(), t = await Timeline.open(rough);
   straight.finish();
-  assert.ok(t.step(3000));
+  assert.ok(await t.step(3000));
   const moment = t.snapshot();
-  t.step(2000);
+  await t.step(2000);
   await t.restore(moment);
   assert.is(t.events, 3000);
   assert.equal(t.snapshot(), moment);
   await t.stepBack();
   assert.is(t.events, 2999);
   assert.is.not(t.snapshot().time + t.snapshot().events, moment.time + moment.events);
-  t.step();
+  await t.step();
   assert.equal(t.snapshot(), moment);
   t.run.finish();
   assert.is(t.run.result().hash, straight.result().hash);
@@ -39,20 +39,20 @@ test('a run that went back ends as the one that did not', async () => {
 
 test('forward and back to where something holds', async () => {
   const t = await Timeline.open(rough), received = (run: ScenarioRun): number => run.apps[0].metrics(run.sim.now).bytes;
-  assert.ok(t.until((run) => received(run) >= 1e6));
+  assert.ok(await t.until((run) => received(run) >= 1e6));
   const there = t.events;
   await t.stepBack();
   assert.ok(received(t.run) < 1e6);
-  t.step();
+  await t.step();
   assert.is(t.events, there);
   assert.ok(received(t.run) >= 1e6);
   assert.ok(await t.backUntil((run) => received(run) < 5e5));
   assert.ok(received(t.run) < 5e5);
-  t.step();
+  await t.step();
   assert.ok(received(t.run) >= 5e5);
   assert.not(await t.backUntil(() => false));
   assert.is(t.events, 0);
-  assert.not(t.until(() => false));
+  assert.not(await t.until(() => false));
 });
 
 test('an application that is not repeatable is found out', async () => {
@@ -62,7 +62,7 @@ test('an application that is not repeatable is found out', async () => {
     run.nodes.get('a')!.after(1e6, () => { socket.send(new Uint8Array(++made), run.plan.nodes.get('b')!.ports[0].ipv4, 9); });
     return run;
   });
-  t.step(500);
+  await t.step(500);
   const moment = t.snapshot();
   await t.stepBack(400);
   await t.restore(moment).then(() => assert.unreachable(), (e: Error) => {
@@ -72,11 +72,11 @@ test('an application that is not repeatable is found out', async () => {
 });
 
 test('the first difference of two runs is the one that was made', async () => {
-  assert.is(firstDivergence(new LiveRun(await rough()), new LiveRun(await rough())), undefined);
+  assert.is(await firstDivergence(new LiveRun(await rough()), new LiveRun(await rough())), undefined);
   // One frame is lost in the second run; nothing before it may be called different.
   const base = { duration: '2s', links: [{ name: 'path', between: ['a', 'b'], rate: '10Mbit', delay: '10ms' }], apps: [{ type: 'bulk', from: 'a', to: 'b' }] };
   const of = (lose: number[]): Promise<ScenarioRun> => ScenarioRun.create(scenarioOf({ ...base, links: [{ ...base.links[0], lose }] }), { module });
-  const d = firstDivergence(new LiveRun(await of([])), new LiveRun(await of([100])))!;
+  const d = (await firstDivergence(new LiveRun(await of([])), new LiveRun(await of([100]))))!;
   assert.equal([d.first!.node, d.first!.link, d.first!.what], ['b', 'path', 'received']);
   assert.match(d.first!.text, /^IP 10\.0\.0\.1\.\d+ > 10\.0\.0\.2\.5001: Flags \[P?\.\], seq \d+:\d+, ack \d+, win \d+, length 1448$/);
   const taken: string[] = [], run = await of([]);
