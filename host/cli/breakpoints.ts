@@ -36,6 +36,7 @@ export class Breakpoints {
   /** Who runs a script, by its number. */
   private readonly nodes = new Map<string, string>();
   private readonly attached: boolean;
+  private readonly waits: boolean;
   private readonly mapUrl: string;
   private left: number;
   private begun = false;
@@ -60,7 +61,9 @@ export class Breakpoints {
     } catch (e) {
       throw e instanceof NoBreakPlace ? new CliError(e.message, e.remedy) : e;
     }
-    if (options.inspect !== undefined && url() === undefined) open(options.inspect === true ? DEFAULT_PORT : whole(options.inspect, '--inspect'), '127.0.0.1', false);
+    // Whoever has started node itself under a debugger needs no second one, and is there already.
+    this.waits = options.inspect !== undefined && url() === undefined;
+    if (this.waits) open(options.inspect === true ? DEFAULT_PORT : whole(String(options.inspect), '--inspect'), '127.0.0.1', false);
     this.attached = url() !== undefined;
   }
 
@@ -85,7 +88,7 @@ export class Breakpoints {
   private begin(): void {
     if (this.begun) return;
     this.begun = true;
-    if (this.attached) {
+    if (this.waits) {
       process.stderr.write(`nuse: waiting for a debugger: ${HOW_TO_ATTACH}\n`);
       waitForDebugger();
     }
@@ -93,7 +96,7 @@ export class Breakpoints {
     Object.assign(globalThis, { nuse: { at: () => this.time } });
     this.session.connect();
     this.session.post('Debugger.enable');
-    if (!this.attached) this.session.on('Debugger.paused', (m) => this.paused(m));
+    this.session.on('Debugger.paused', (m) => this.paused(m));
   }
   private get time(): string { return `${(this.now() / 1e9).toFixed(9)} s`; }
   private set(scriptId: string, columnNumber: number): void {
@@ -102,15 +105,16 @@ export class Breakpoints {
     });
   }
 
-  /** Nobody is attached: say where it is, and go on. */
+  /** Say where it is. When nobody is attached, it goes on by itself. */
   private paused({ params }: InspectorNotification<Debugger.PausedEventDataType>): void {
     const who = this.nodes.get(params.callFrames[0].location.scriptId);
+    if (who === undefined || this.left <= 0) return;
     const frames = params.callFrames.filter((f) => this.nodes.has(f.location.scriptId)).map((f) => {
       const at = this.sources.source(f.location.columnNumber ?? 0);
       return `    ${f.functionName.replace(/^.*\//, '')}${at ? ` (${at.file}:${at.line})` : ''}\n`;
     });
     process.stderr.write(`nuse: ${who} stops at ${this.time}:\n${frames.join('')}`);
-    if (--this.left > 0) return;
+    if (--this.left > 0 || this.attached) return;
     // Taking breakpoints out of code that is running crashes Node 20.
     this.session.post('Debugger.setSkipAllPauses', { skip: true });
     process.stderr.write(`nuse: no debugger is attached, so it goes on, and tells no more stops (--stops); ${HOW}\n`);

@@ -18,16 +18,17 @@ const debug = CoreFile.build('debug'), places = new BreakPlaces(debug.bytes, deb
 interface Frame { functionName: string; location: { scriptId: string; lineNumber: number; columnNumber: number }; callFrameId: string }
 interface Script { scriptId: string; url: string; sourceMapURL: string; scriptLanguage?: string }
 
+const NUSE = join(PACKAGE_ROOT, 'bin/nuse.mjs');
 /** Run under a debugger that looks at each stop, at most `most`, and then lets go. */
-async function debugged(args: readonly string[], most: number, look: (client: DebuggerClient, frames: Frame[], scripts: Map<string, Script>) => Promise<void>): Promise<{ code: number; stdout: string; stops: number }> {
-  const p = spawn(process.execPath, [join(PACKAGE_ROOT, 'bin/nuse.mjs'), ...args, '--inspect', '0'], { cwd: PACKAGE_ROOT });
+async function debugged(command: readonly string[], most: number, look: (client: DebuggerClient, frames: Frame[], scripts: Map<string, Script>) => Promise<void>): Promise<{ code: number; stdout: string; stops: number }> {
+  const p = spawn(process.execPath, command, { cwd: PACKAGE_ROOT });
   let stdout = '', stderr = '', stops = 0;
   p.stdout.on('data', (d: Buffer) => { stdout += d.toString(); });
   const url = await new Promise<string>((resolve, reject) => {
     p.stderr.on('data', (d: Buffer) => {
       stderr += d.toString();
       const m = /Debugger listening on (ws:\/\/\S+)/.exec(stderr);
-      if (m && /waiting for a debugger/.test(stderr)) resolve(m[1]);
+      if (m && (/waiting for a debugger/.test(stderr) || command[0] !== NUSE)) resolve(m[1]);
     });
     p.on('exit', () => reject(new Error(stderr)));
   });
@@ -35,7 +36,11 @@ async function debugged(args: readonly string[], most: number, look: (client: De
   const client = await DebuggerClient.connect(url), scripts = new Map<string, Script>();
   let failure: unknown;
   client.on<Script>('Debugger.scriptParsed', (s) => scripts.set(s.scriptId, s));
-  client.on<{ callFrames: Frame[] }>('Debugger.paused', ({ callFrames }) => void (async () => {
+  client.on<{ callFrames: Frame[]; reason: string }>('Debugger.paused', ({ callFrames, reason }) => void (async () => {
+    if (reason === 'Break on start') {
+      await client.call('Debugger.resume');
+      return;
+    }
     stops++;
     await look(client, callFrames, scripts);
     if (stops === most) await client.call('Debugger.setSkipAllPauses', { skip: true });
@@ -55,7 +60,7 @@ async function debugged(args: readonly string[], most: number, look: (client: De
 test('a debugger stops in one node only, at a line of AssemblyScript, with the calls that led there', async () => {
   const plain = await nuse(['sim', SCENARIO]);
   const urls = new Set<string>(), lines = new Set<string>();
-  const { code, stdout, stops } = await debugged(['sim', SCENARIO, '--break-node', 'server', '--break', 'tcpInput'], 10, async (client, frames, scripts) => {
+  const { code, stdout, stops } = await debugged([NUSE, 'sim', SCENARIO, '--break-node', 'server', '--break', 'tcpInput', '--inspect', '0'], 10, async (client, frames, scripts) => {
     const [top] = frames, script = scripts.get(top.location.scriptId)!;
     urls.add(script.url);
     const at = places.source(top.location.columnNumber)!;
@@ -84,7 +89,7 @@ test('a debugger stops in one node only, at a line of AssemblyScript, with the c
 test('a replay stops as well', async () => {
   const file = join(dir, 'server.rec');
   await nuse(['sim', SCENARIO, '--record', `server=${file}`]);
-  const { code, stops, stdout } = await debugged(['replay', file, '--break', 'tcp/input.ts:60'], 2, (_, [top]) => {
+  const { code, stops, stdout } = await debugged([NUSE, 'replay', file, '--break', 'tcp/input.ts:60', '--inspect', '0'], 2, (_, [top]) => {
     const at = places.source(top.location.columnNumber)!;
     assert.is(at.file, 'assembly/transport/tcp/input.ts');
     assert.ok(at.line >= 60 && at.line < 70, `${at.line}`);
@@ -93,6 +98,14 @@ test('a replay stops as well', async () => {
   assert.is(code, 0);
   assert.is(stops, 2);
   assert.match(stdout, /as recorded/);
+});
+
+test('node started under a debugger needs no --inspect', async () => {
+  const { code, stops } = await debugged(['--inspect-brk=0', NUSE, 'sim', SCENARIO, '--break-node', 'server', '--break', 'tcpInput'], 3, (_, [top], scripts) => {
+    assert.match(scripts.get(top.location.scriptId)!.url, /^wasm:\/\/wasm\/server-/);
+    return Promise.resolve();
+  });
+  assert.equal([code, stops], [0, 3]);
 });
 
 test('without a debugger, stops are told, and what to do', async () => {

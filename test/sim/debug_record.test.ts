@@ -30,7 +30,7 @@ apps:
 const { dir, remove } = folder({ 'fragments.yaml': FRAGMENTS });
 const core = CoreFile.named(undefined);
 let planted = '';
-test.before(async () => { planted = await plantedCore(dir, 'fragment'); });
+test.before(() => { planted = plantedCore(dir, 'fragment'); });
 test.after(remove);
 
 const PLACE = /list: corrupt at assembly\/lib\/list\.ts:17.* < assembly\/core\/timer\.ts:\d+ < .*assembly\/network\/ipv4\/input\.ts:\d+/;
