@@ -19,8 +19,9 @@ interface Frame { functionName: string; location: { scriptId: string; lineNumber
 interface Script { scriptId: string; url: string; sourceMapURL: string; scriptLanguage?: string }
 
 const NUSE = join(PACKAGE_ROOT, 'bin/nuse.mjs');
+type Look = (client: DebuggerClient, frames: Frame[], scripts: Map<string, Script>) => Promise<void>;
 /** Run under a debugger that looks at each stop, at most `most`, and then lets go. */
-async function debugged(command: readonly string[], most: number, look: (client: DebuggerClient, frames: Frame[], scripts: Map<string, Script>) => Promise<void>): Promise<{ code: number; stdout: string; stops: number }> {
+async function debugged(command: readonly string[], most: number, look: Look): Promise<{ code: number; stdout: string; stops: number }> {
   const p = spawn(process.execPath, command, { cwd: PACKAGE_ROOT });
   let stdout = '', stderr = '', stops = 0;
   p.stdout.on('data', (d: Buffer) => { stdout += d.toString(); });
