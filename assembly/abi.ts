@@ -107,6 +107,8 @@ export const TXD_CSUM_START: u32 = 12;
 export const TXD_CSUM_OFFSET: u32 = 14;
 /** u32: private to the core. */
 export const TXD_SKB: u32 = 16;
+/** u32: what is charged to the sender's send buffer until the frame is given back; 0 when nobody waits for that. */
+export const TXD_CHARGE: u32 = 20;
 /** Pairs (address u32, length u32). */
 export const TXD_FRAGS: u32 = 24;
 export const TXD_MAX_FRAGS: u32 = 9;

@@ -17,8 +17,7 @@ import { timerCount, timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
 import { loopbackInit } from "./link/loopback";
 import {
-  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReap, netDeviceAlloc, netDeviceByVif, netDeviceFirst,
-  netDeviceInit, netDeviceNext, vifAttach, vifRingCarve,
+  ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReapAll, netDeviceAlloc, netDeviceByVif, netDeviceInit, vifAttach, vifRingCarve,
 } from "./link/net_device";
 import { rxPost, rxTake } from "./link/receive";
 import { networkInit } from "./network/network";
@@ -38,7 +37,6 @@ const DEFAULT_SOCKETS: u32 = 4096;
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
-const RING_COUNT: u32 = 8;
 
 /**
  * Build all tables in the memory described by the header block: HDR_MEMORY bytes, HDR_SEED, HDR_NOW, HDR_MAX_SOCKETS.
@@ -57,7 +55,7 @@ export function init(): void {
   timerInit();
   sockInit(sockets, carve(<usize>sockets << 1, 4));
   netDeviceInit();
-  for (let i: u32 = 0; i < RING_COUNT; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
+  for (let i: u32 = 0; i < VIF_MAX; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
   networkInit();
   socketInit(sockets);
@@ -70,7 +68,7 @@ export function init(): void {
   const chunks = left / 4 * 3;
   chunkInit(<u32>(chunks / 4 / (CHUNK_SMALL + 64 + GUARD)), <u32>(chunks / 4 * 3 / (CHUNK_LARGE + 64 + GUARD)));
   arenaSeal();
-  rxPost();
+  rxPost(0);
   store<u64>(HDR, now(), HDR_DEADLINE);
 }
 
@@ -79,21 +77,13 @@ export function init(): void {
  * transmit rings, post receive buffers, and write HDR_DEADLINE.
  */
 export function poll(nrx: u32): void {
-  reap();
+  devReapAll();
   rxTake(nrx);
   timerRun();
   const more = softirqRun();
-  reap();
-  rxPost();
+  devReapAll();
+  rxPost(nrx);
   store<u64>(HDR, more ? now() : timerDeadline(), HDR_DEADLINE);
-}
-
-function reap(): void {
-  let d = netDeviceFirst();
-  while (d) {
-    devReap(d);
-    d = netDeviceNext(d);
-  }
 }
 
 /** Write up to `max` pending readiness events to EVENTS; their number. */
@@ -104,7 +94,7 @@ export function events(max: u32): u32 { return sockEvents(max); }
  * `name`: 16 bytes, NUL padded; `mac`: 6 bytes; `features`: VifFeature bits. Returns the ifindex or -errno.
  */
 export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, features: u32): i32 {
-  if (vif >= VIF_MAX || vif >= RING_COUNT || netDeviceByVif(vif)) return -Errno.EEXIST;
+  if (vif >= VIF_MAX || netDeviceByVif(vif)) return -Errno.EEXIST;
   if (mtu < 68 || mtu > 65535) return -Errno.EINVAL;
   const d = netDeviceAlloc(DevKind.VIF, ARPHRD_ETHER, name, mtu);
   if (!d) return -Errno.ENOMEM;

@@ -9,6 +9,7 @@ import { browserBackToBack } from './browser.js';
 import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
 import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
 import { recordCost, recordLines } from './record.js';
+import { simFigures, simLines } from './sim.js';
 import { userLines, userNetwork } from './user.js';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5), SECONDS = Number(process.env.BENCH_SECONDS ?? 2);
@@ -155,7 +156,7 @@ const wanted = process.argv.slice(2);
 const chosen = MEASURES.filter((m) => !wanted.length || wanted.some((w) => m.name.includes(w)));
 const result: Record<string, unknown> = { date: new Date().toISOString(), machine: `${cpus().length} x ${cpus()[0].model}`, kernel: release(), node: process.version, rounds: ROUNDS, seconds: SECONDS };
 try {
-  const all = await scenarios();
+  const all = chosen.length ? await scenarios() : [];
   const table: Record<string, Record<string, number>> = {};
   for (const m of chosen) {
     const values = new Map(all.map((s) => [s.name, [] as number[]]));
@@ -194,6 +195,11 @@ try {
     const record = await recordCost(ROUNDS, SECONDS);
     result.record = record;
     for (const line of recordLines(record)) console.log(line);
+  }
+  if (!wanted.length || wanted.includes('sim')) {
+    const sim = simFigures(ROUNDS);
+    result.sim = sim;
+    for (const line of simLines(sim)) console.log(line);
   }
   mkdirSync(join(ROOT, 'bench/results'), { recursive: true });
   writeFileSync(join(ROOT, 'bench/results/latest.json'), JSON.stringify(result, null, 2) + '\n');

@@ -1,5 +1,5 @@
 // Instantiating a core: the one place where the module meets its imports. Browser-safe: no node:* here.
-import { instantiate } from '@assemblyscript/loader';
+import { instantiateSync } from '@assemblyscript/loader';
 import * as A from './abi/constants.js';
 import type { CoreExports } from './abi/exports.js';
 import { CoreMemory } from './memory.js';
@@ -35,7 +35,7 @@ const PAGE = 65536;
 export const DEFAULT_MEMORY = 48 << 20;
 
 /** An instance over this memory, or over its own unshared, fixed one of so many bytes; not initialised. */
-export async function bareCore(module: WebAssembly.Module, memory: WebAssembly.Memory | number, host: CoreHost): Promise<Core> {
+export function bareCore(module: WebAssembly.Module, memory: WebAssembly.Memory | number, host: CoreHost): Core {
   if (typeof memory === 'number') {
     const pages = Math.ceil(memory / PAGE);
     memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
@@ -52,14 +52,15 @@ export async function bareCore(module: WebAssembly.Module, memory: WebAssembly.M
       },
     },
   };
-  const { exports } = await instantiate<Record<string, unknown>>(module, imports as never);
-  return { exports: exports as unknown as CoreExports, mem };
+  // The functions themselves: around each the loader puts one that counts arguments, which costs more than many a call.
+  const { exports } = instantiateSync<Record<string, unknown>>(module, imports as never).instance;
+  return { exports: { ...exports } as unknown as CoreExports, mem };
 }
 
 /** A fresh core over its own memory, initialised. */
 export async function createCore(module: WebAssembly.Module, options: CoreOptions): Promise<Core> {
   if (options.seed.length !== 32) throw new RangeError('seed must be 32 bytes');
-  const core = await bareCore(module, options.memoryBytes ?? DEFAULT_MEMORY, options);
+  const core = bareCore(module, options.memoryBytes ?? DEFAULT_MEMORY, options);
   startCore(core, options);
   return core;
 }
@@ -70,7 +71,7 @@ export async function createCore(module: WebAssembly.Module, options: CoreOption
  */
 export async function restartCore(core: Core, module: WebAssembly.Module, options: CoreOptions): Promise<void> {
   core.mem.u8.fill(0);
-  Object.assign(core.exports, (await bareCore(module, core.mem.memory, options)).exports);
+  Object.assign(core.exports, bareCore(module, core.mem.memory, options).exports);
   startCore(core, options);
 }
 

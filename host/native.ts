@@ -38,6 +38,8 @@ export interface Native extends NativeVifs, NativeRecords {
   /** A waiter over a memory; `ready` receives pairs (id, events), at most 512. */
   epollCreate(memory: number, ready: Uint32Array): number;
   epollCtl(waiter: number, op: number, fd: number, events: number, id: number): number;
+  /** Sleep on this descriptor of the waiter also directly, not only by epoll: what wakes it can choose the processor. -ENOSPC after the fourth. */
+  waiterDirect(waiter: number, fd: number, on: number): number;
   epollClose(waiter: number): number;
   /** Have libuv's loop, which this thread then must run, call back whenever wait() would find something. Ends with epollClose. */
   waiterWatch(waiter: number, callback: () => void): number;

@@ -52,6 +52,8 @@ export class Stack {
   tap?: FrameTap;
   /** poll() has something to do although its deadline is later: buffers to free, a call's output to send. */
   pollWanted = true;
+  /** Sent frames may stay with the core until it is polled anyway, unless somebody waits for their return. For vifs that take all at once. */
+  lazyReturn = false;
   private turnCount = 0;
 
   constructor(readonly core: Core, readonly hooks: StackHooks = {}) {}
@@ -80,10 +82,16 @@ export class Stack {
   }
 
   private get workWaits(): boolean {
-    const u32 = this.core.mem.u32;
+    const { u32 } = this.core.mem, { ports } = this;
     if (this.pollWanted) return true;
     const posted = u32[(A.HDR + A.HDR_RX_POSTED) >>> 2] > 0;
-    return this.ports.some((p) => (p.readable && posted) || (!p.txBlocked && p.txWaiting > 0));
+    for (let i = 0; i < ports.length; i++) if ((ports[i].readable && posted) || (!ports[i].txBlocked && this.mayWait(ports[i]))) return true;
+    return false;
+  }
+  /** Whether frames wait in a port's ring. The header says so of the first 32, and is cheaper to ask. */
+  private mayWait(port: Port): boolean {
+    const pending = this.core.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2];
+    return (port.slot >= 32 || (pending >>> port.slot & 1) !== 0) && port.txWaiting > 0;
   }
 
   /** Receive, run the core, send: at the time in HDR_NOW. */
@@ -137,7 +145,7 @@ export class Stack {
 
   private transmit(): void {
     for (const port of this.ports) {
-      const waiting = port.txBlocked ? 0 : port.txWaiting;
+      const waiting = port.txBlocked || !this.mayWait(port) ? 0 : port.txWaiting;
       if (!waiting) continue;
       const tail = port.txTail;
       const n = port.vif.tx(TX_BUDGET);
@@ -147,13 +155,21 @@ export class Stack {
         continue;
       }
       // The core frees what was sent, and moves up what it holds back, at its next poll.
-      if (n) this.pollWanted = true;
+      if (n && !(this.lazyReturn && this.nobodyWaits(port, tail, n))) this.pollWanted = true;
       if (n && this.tap) this.tapSent(this.tap, port, tail, n);
       if (n < Math.min(waiting, TX_BUDGET)) {
         port.txBlocked = true;
         this.hooks.blocked?.(port);
       }
     }
+  }
+
+  /** Whether no frame was held back for want of a descriptor, and none is charged to a socket. */
+  private nobodyWaits(port: Port, tail: number, n: number): boolean {
+    const h = (A.VIF + port.slot * A.VIF_STRIDE) >>> 2, { u32 } = this.core.mem, ring = u32[h + (A.VIF_TX_RING >>> 2)], mask = u32[h + (A.VIF_TX_SIZE >>> 2)] - 1;
+    if (n > mask >>> 1) return false;
+    for (let k = 0; k < n; k++) if (u32[(ring + ((tail + k) & mask) * A.TX_DESC_SIZE + A.TXD_CHARGE) >>> 2]) return false;
+    return true;
   }
 
   private tapSent(tap: FrameTap, port: Port, tail: number, n: number): void {

@@ -27,3 +27,13 @@ export function attributeU32(type: u32, otherwise: u32): u32 {
   const a = attribute(type, 4);
   return a ? load<u32>(a) : otherwise;
 }
+
+const NAME: usize = memory.data(16, 8);
+/** The string of at most 15 bytes in attribute `type`, with a NUL behind it, else 0. */
+export function attributeName(type: u32): usize {
+  const a = attribute(type, 1);
+  if (!a) return 0;
+  memory.fill(NAME, 0, 16);
+  memory.copy(NAME, a, min<usize>(<usize>load<u16>(a - NLA_HDRLEN) - NLA_HDRLEN, 15));
+  return NAME;
+}

@@ -8,7 +8,7 @@ import { neighFlush } from "../link/neighbour";
 import { deviceSetUp } from "../network/address";
 import { fibBump } from "../network/fib";
 import { macIsMulticast } from "../wire/ethernet";
-import { attribute, attributeU32 } from "./attributes";
+import { attribute, attributeName, attributeU32 } from "./attributes";
 import { attr, attrName, attrRoom, attrU32, attrU8, begin, end } from "./writer";
 
 export const RTM_NEWLINK: u32 = 16;
@@ -92,7 +92,7 @@ export function dumpLinks(): void {
 function target(p: usize): NetDevice | null {
   const index = load<u32>(p, 4);
   if (index) return netDeviceByIndex(index);
-  const name = attribute(IFLA_IFNAME, 1);
+  const name = attributeName(IFLA_IFNAME);
   return name ? netDeviceByName(name) : null;
 }
 

@@ -161,8 +161,12 @@ export function newRoute(p: usize, flags: u32): i32 {
   const old = fibFind(DST, plen, 0, 0, metric, false);
   if (old) {
     if (flags & NLM_F_EXCL) return -Errno.EEXIST;
-    if (flags & NLM_F_REPLACE) fibDel(old);
-    else if (!(flags & NLM_F_APPEND)) return -Errno.EEXIST;
+    if (flags & NLM_F_REPLACE) {
+      // The same route beside the one to replace: both stay (Linux fib_table_insert).
+      const same = fibFind(DST, plen, gw, oif, metric, true);
+      if (same && same != old) return -Errno.EEXIST;
+      fibDel(old);
+    } else if (!(flags & NLM_F_APPEND)) return -Errno.EEXIST;
   } else if (!(flags & NLM_F_CREATE)) return -Errno.ENOENT;
   const src = readAddr(RTA_PREFSRC, v4, SRC);
   const r = fibAdd(DST, plen, gw, oif, metric, type, load<u8>(p, 5), load<u8>(p, 6), src);

@@ -1,11 +1,11 @@
 // Network devices: a table of interfaces, the receive entry, and transmission through a per-device FIFO into
 // the descriptor ring that the host drains. A device that is full holds frames back (bounded), never blocks.
 import {
-  HDR, HDR_TX_PENDING, TX_DESC_SIZE, TX_RING, TXD_CSUM_OFFSET, TXD_CSUM_START, TXD_FLAGS, TXD_FRAGS, TXD_GSO_SIZE,
+  HDR, HDR_TX_PENDING, TX_DESC_SIZE, TX_RING, TXD_CHARGE, TXD_CSUM_OFFSET, TXD_CSUM_START, TXD_FLAGS, TXD_FRAGS, TXD_GSO_SIZE,
   TXD_GSO_TYPE, TXD_HDR_LEN, TXD_LEN, TXD_NFRAGS, TXD_SKB, VIF, VIF_IFINDEX, VIF_MAX, VIF_STRIDE, VIF_TX_HEAD, VIF_TX_RING,
   VIF_TX_SIZE, VIF_TX_TAIL, VifFeature, Vnet, Usage,
 } from "../abi";
-import { carve } from "../lib/arena";
+import { carveRaw } from "../lib/arena";
 import { Pool } from "../lib/pool";
 import { Drop } from "../core/drop";
 import { Hook, NotifyEvent, hook, notify } from "../core/proto";
@@ -89,6 +89,8 @@ const D = changetype<Devices>(memory.data(offsetof<Devices>(), 8));
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 /** Vif slot -> NetDevice. */
 const BY_VIF: usize = memory.data(64 * 4, 4);
+/** Bit n: vif n has frames in its ring that were not given back. */
+const BUSY: usize = memory.data(8, 8);
 const LOOPBACK_XMIT: usize = memory.data(4, 4);
 
 export function netDeviceInit(): void {
@@ -159,8 +161,8 @@ export function vifAttach(d: NetDevice, vif: u32, ring: usize): void {
   store<u32>(h, 0, VIF_TX_TAIL);
   store<u32>(h, d.ifindex, VIF_IFINDEX);
 }
-/** One vif's transmit ring; call during init only. */
-export function vifRingCarve(): usize { return carve(TX_RING * TX_DESC_SIZE, 64); }
+/** One vif's transmit ring, not touched before it is used; call during init only. */
+export function vifRingCarve(): usize { return carveRaw(TX_RING * TX_DESC_SIZE, 64); }
 
 /** Change IFF_UP (and what follows from it) and tell the world. */
 export function netDeviceSetUp(d: NetDevice, up: bool): void {
@@ -248,6 +250,7 @@ function ringPut(d: NetDevice, skb: Skb): bool {
   store<u16>(t, skb.csumOffset, TXD_CSUM_OFFSET);
   store<u16>(t, skb.gsoSize ? <u16>gsoHeaderLen(skb) : 0, TXD_HDR_LEN);
   store<u32>(t, <u32>changetype<usize>(skb), TXD_SKB);
+  store<u32>(t, skb.charge, TXD_CHARGE);
   store<u32>(t, <u32>skb.data, TXD_FRAGS);
   store<u32>(t, skb.len, TXD_FRAGS + 4);
   for (let i: u32 = 0; i < skb.nfrags; i++) {
@@ -255,15 +258,22 @@ function ringPut(d: NetDevice, skb: Skb): bool {
     store<u32>(t + TXD_FRAGS + 12 + (i << 3), skb.fragSize(i));
   }
   store<u32>(h, headIdx + 1, VIF_TX_HEAD);
+  store<u64>(BUSY, load<u64>(BUSY) | (<u64>1 << d.vif));
   if (d.vif < 32) store<u32>(HDR, load<u32>(HDR, HDR_TX_PENDING) | (1 << d.vif), HDR_TX_PENDING);
   d.txPackets += skb.gsoSegs;
   d.txBytes += skb.total;
   return true;
 }
 
-/** Free what the device has taken and refill the ring from the queue. Called at the start and end of poll. */
-export function devReap(d: NetDevice): void {
-  if (d.kind != DevKind.VIF) return;
+/** Free what devices have taken and refill their rings from their queues. Called at the start and end of poll. */
+export function devReapAll(): void {
+  for (let busy = load<u64>(BUSY); busy; busy &= busy - 1) {
+    const d = netDeviceByVif(<u32>ctz<u64>(busy));
+    if (d) devReap(d);
+  }
+}
+
+function devReap(d: NetDevice): void {
   const h = VIF + d.vif * VIF_STRIDE;
   const ring = load<u32>(h, VIF_TX_RING);
   const tail = load<u32>(h, VIF_TX_TAIL);
@@ -280,5 +290,7 @@ export function devReap(d: NetDevice): void {
       break;
     }
   }
-  if (d.vif < 32 && load<u32>(h, VIF_TX_HEAD) == tail) store<u32>(HDR, load<u32>(HDR, HDR_TX_PENDING) & ~(1 << d.vif), HDR_TX_PENDING);
+  if (load<u32>(h, VIF_TX_HEAD) != tail) return;
+  store<u64>(BUSY, load<u64>(BUSY) & ~(<u64>1 << d.vif));
+  if (d.vif < 32) store<u32>(HDR, load<u32>(HDR, HDR_TX_PENDING) & ~(1 << d.vif), HDR_TX_PENDING);
 }

@@ -14,9 +14,19 @@ const POSTED: usize = memory.data(64 * 4, 4);
 /** Large buffers kept back for the stack itself. */
 const RX_RESERVE: u32 = 32;
 
-/** Fill empty descriptors with fresh buffers, keeping the posted ones first. */
-export function rxPost(): void {
+/** Fill empty descriptors with fresh buffers, keeping the posted ones first. `taken`: how many have just been used, the first ones. */
+export function rxPost(taken: u32): void {
   let n: u32 = 0;
+  if (load<u32>(HDR, HDR_RX_POSTED) == RX_RING) {
+    // All others are in place.
+    while (n < min(taken, RX_RING)) {
+      const s = skbAllocRx(RX_RESERVE);
+      if (!s) break;
+      post(n++, s);
+    }
+    if (n == min(taken, RX_RING)) return;
+    n = 0;
+  }
   for (let i: u32 = 0; i < RX_RING; i++) {
     const s = load<usize>(POSTED + (<usize>i << 2));
     if (!s) continue;

@@ -60,6 +60,7 @@ export const TXD_HDR_LEN = 10;
 export const TXD_CSUM_START = 12;
 export const TXD_CSUM_OFFSET = 14;
 export const TXD_SKB = 16;
+export const TXD_CHARGE = 20;
 export const TXD_FRAGS = 24;
 export const TXD_MAX_FRAGS = 9;
 export const MSG_NAME = 0;

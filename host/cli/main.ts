@@ -64,6 +64,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     });
   simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
+    .option('--workers <n>', 'split the run over so many threads, with the same result')
     .option('--json', 'as JSON')
     .action((file: string, o: SimOptions) => {
       noProgram('sim');

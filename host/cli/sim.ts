@@ -3,15 +3,20 @@ import { readFileSync } from 'node:fs';
 import { nodeNames } from '../sim/names.js';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
+import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
+import { runInParts } from '../sim/split_run.js';
 import { compareRuns } from './compare.js';
 import { CliError } from './fail.js';
+import { partThread } from './part_threads.js';
 import { SimDebug, type SimDebugOptions } from './sim_debug.js';
 
 export interface SimOptions extends SimDebugOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  /** Threads to split the run over. */
+  workers?: string;
 }
 
 /** The bytes of a file, or why not. */
@@ -41,15 +46,39 @@ function scalar(text: string): unknown {
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const load = (path: string, set: readonly string[]): Scenario => parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }));
   if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
-  const scenario = load(file, []);
-  const debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(scenario, o);
-  const run = await make(debug.runOptions);
-  const start = process.hrtime.bigint();
-  await debug.finish(run);
-  const wall = Number(process.hrtime.bigint() - start) / 1e9, result = run.result();
+  const scenario = load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
+  if (workers > 1) debug.refuseParts();
+  const whole = workers > 1 ? undefined : new WholeRun(scenario, debug);
+  const result = whole ? await whole.finish() : await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread);
+  const wall = Number(process.hrtime.bigint() - start) / 1e9;
   process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  const clean = await debug.end(run, make), expected = scenario.expect.some((e) => e.metric === 'nodes.trapped');
-  return (clean || expected) && result.expectations.every((e) => e.met) ? 0 : 1;
+  const clean = await whole?.end() ?? true;
+  return clean && result.expectations.every((e) => e.met) ? 0 : 1;
+}
+
+/** A run in this thread, which can be debugged. */
+class WholeRun {
+  private run?: ScenarioRun;
+  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, o);
+  constructor(private readonly scenario: Scenario, private readonly debug: SimDebug) {}
+
+  async finish(): Promise<RunResult> {
+    this.run = await this.make(this.debug.runOptions);
+    await this.debug.finish(this.run);
+    return this.run.result();
+  }
+  /** After the report: what has trapped, and with which record; whether all was well, or as the scenario expects. */
+  async end(): Promise<boolean> {
+    const clean = await this.debug.end(this.run!, this.make);
+    return clean || this.scenario.expect.some((e) => e.metric === 'nodes.trapped');
+  }
+}
+/** Most threads of one run. */
+const MAX_WORKERS = 64;
+function threads(option: string | undefined): number {
+  const n = Number(option ?? 1);
+  if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
+  return n;
 }
 
 /** A figure with its unit, which its name tells. */

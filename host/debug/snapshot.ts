@@ -9,7 +9,7 @@ export function snapshot(core: Core): Uint8Array {
 
 /** A core that goes on where the snapshot was taken. `module`: the one it was taken of. */
 export async function restore(module: WebAssembly.Module, image: Uint8Array, host: CoreHost = {}): Promise<Core> {
-  const core = await bareCore(module, image.length, host);
+  const core = bareCore(module, image.length, host);
   core.mem.u8.set(image);
   return core;
 }

@@ -58,6 +58,12 @@ export class Call {
   deliver(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
     return this.native.posixDeliver(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.long(5));
   }
+  /** What recvmsg stores: as deliver, the `controlLength` bytes of ancillary data at `control`, and the msghdr at `header` of the task; bytes of data, or -errno. */
+  deliverMessage(
+    header: number, memory: Uint8Array, data: number, length: number, name: number, nameLength: number, control: number, controlLength: number, flags: number,
+  ): number {
+    return this.native.posixDeliverMessage(this.tid, header, memory, data, length, name, nameLength, control, controlLength, flags);
+  }
   /** `length` bytes at `at` to the task's address, and the length as an int; 0 or -EFAULT. */
   store(memory: Uint8Array, at: number, length: number, address: number, lengthAddress: number): number {
     return this.native.posixStore(this.tid, memory, at, length, address, lengthAddress);

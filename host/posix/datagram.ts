@@ -26,7 +26,7 @@ const NONE = new Uint8Array(0);
 /** How long a datagram waits for the notified call of a program that has been waiting in such calls, ns. */
 const GRACE_NS = 200e3;
 /** See DatagramSocket.trial: it doubles with every trial that fails. */
-const TRIAL = 64, TRIAL_MAX = 65536;
+const TRIAL = 4, TRIAL_MAX = 65536;
 
 interface Queued {
   address: Uint8Array;
@@ -243,17 +243,20 @@ export class DatagramSocket extends PosixSocket {
   receive(call: Call): void {
     const { numbers } = this.sup;
     const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
-    const nonblock = (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
+    // The descriptor is asked only when it matters: that costs a system call.
+    const nonblock = (): boolean => (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
     if (call.nr === numbers.recvmmsg) {
-      this.receiveMany(call, flags, nonblock);
+      this.receiveMany(call, flags, nonblock());
       return;
     }
+    const waits = this.direct || !nonblock();
     if (this.tryReceive(call, flags)) {
-      this.streak = nonblock ? 0 : this.streak + 1;
+      if (this.direct) return;
+      this.streak = waits ? this.streak + 1 : 0;
       if (this.streak >= this.trial) this.goDirect();
       return;
     }
-    if (nonblock) {
+    if (nonblock()) {
       call.answer(-EAGAIN);
       return;
     }
@@ -265,10 +268,8 @@ export class DatagramSocket extends PosixSocket {
     });
   }
   private deliver(call: Call, address: number, d: Datagram, flags: number): number {
-    const { messages, native, mem } = this.sup;
-    if (!address) return messages.toRecvfrom(call, d, flags);
-    const scatter = (iov: number, count: number, length: number): number => native.posixScatter(call.tid, iov, count, mem.u8, DATA, length);
-    return messages.toHeader(call, scatter, address, d, flags);
+    const { messages } = this.sup;
+    return address ? messages.toHeader(call, address, d, flags) : messages.toRecvfrom(call, d, flags);
   }
   private tryReceive(call: Call, flags: number): boolean {
     const { mem } = this.sup;

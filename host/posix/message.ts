@@ -4,7 +4,7 @@ import {
   ARG, CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAME, MSG_NAMELEN,
 } from '../abi/constants.js';
 import { ADDRESS_MAX, type Call } from './call.js';
-import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, MSG_CTRUNC, MSG_TRUNC } from './linux.js';
+import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, MSG_TRUNC } from './linux.js';
 
 /** The record and the name beside it, inside ARG. */
 const RECORD = ARG + 0x800;
@@ -13,7 +13,7 @@ const NAME = ARG + 0x900;
 const CONTROL_MAX = 4096;
 
 // struct msghdr and mmsghdr of a 64-bit task
-const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, FLAGS_AT = 48, HDR_BYTES = 56;
+const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, HDR_BYTES = 56;
 export const MMSG_BYTES = 64;
 const MMSG_LEN_AT = 56;
 
@@ -97,43 +97,16 @@ export class Messages {
     return flags & MSG_TRUNC ? d.length : n;
   }
   /** recvmsg(2): the datagram at DATA into the msghdr at `address` of the task; the call's result. */
-  toHeader(call: Call, scatter: (iov: number, count: number, length: number) => number, address: number, d: Datagram, flags: number): number {
-    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
-    const v = this.view;
-    const n = scatter(this.pointer(IOV_AT), this.pointer(IOVLEN_AT), d.length);
-    if (n < 0) return n;
-    let out = d.flags & ~(MSG_TRUNC | MSG_CTRUNC);
-    if (n < d.length) out |= MSG_TRUNC;
-    if (this.pointer(NAME_AT)) {
-      const room = v.getInt32(NAMELEN_AT, true);
-      if (room < 0) return -EINVAL;
-      if (call.write(this.pointer(NAME_AT), d.address, 0, Math.min(room, d.address.length)) < 0) return -EFAULT;
-      v.setInt32(NAMELEN_AT, d.address.length, true);
-    }
-    const control = this.fit(d.control, this.pointer(CONTROL_AT) ? this.pointer(CONTROLLEN_AT) : 0);
-    if (control < d.control.length) out |= MSG_CTRUNC;
-    if (control && call.write(this.pointer(CONTROL_AT), d.control, 0, control) < 0) return -EFAULT;
-    v.setUint32(CONTROLLEN_AT, control, true);
-    v.setUint32(CONTROLLEN_AT + 4, 0, true);
-    v.setInt32(FLAGS_AT, out, true);
-    if (call.write(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
-    return flags & MSG_TRUNC ? d.length : n;
+  toHeader(call: Call, address: number, d: Datagram, flags: number): number {
+    this.mem.u8.set(d.address, NAME);
+    this.mem.u8.set(d.control, CONTROL);
+    const n = call.deliverMessage(address, this.mem.u8, DATA, d.length, NAME, d.address.length, CONTROL, d.control.length, d.flags);
+    return n >= 0 && flags & MSG_TRUNC ? d.length : n;
   }
   /** Set msg_len of the mmsghdr at `address`. */
   setCount(call: Call, address: number, count: number): number {
     this.view.setUint32(0, count, true);
     return call.write(address + MMSG_LEN_AT, this.header, 0, 4);
-  }
-  /** How much of the ancillary data fits: whole messages only. */
-  private fit(control: Uint8Array, room: number): number {
-    const v = new DataView(control.buffer, control.byteOffset, control.byteLength);
-    let at = 0;
-    while (at + 16 <= control.length) {
-      const length = v.getUint32(at, true);
-      if (length < 16 || at + length > room) break;
-      at = Math.min(at + ((length + 7) & ~7), control.length);
-    }
-    return Math.min(at, room);
   }
   private pointer(at: number): number {
     return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 4294967296;

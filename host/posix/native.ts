@@ -18,8 +18,6 @@ export interface PosixNative {
   posixWrite(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
   /** Bytes of the task's iovec into memory; -EMSGSIZE when more than room. */
   posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
-  /** Bytes of memory into the task's iovec, as many as fit. */
-  posixScatter(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, length: number): number;
   /** The next message of the task's descriptor: its bytes. */
   posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
   /** What sendto sends: `length` bytes of `buffer` to `data`, and the name. */
@@ -31,6 +29,11 @@ export interface PosixNative {
   posixDeliver(
     tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
     name: number, nameLength: number, nameThere: number, lengthThere: number,
+  ): number;
+  /** What recvmsg stores: `length` bytes at `data`, the name, ancillary data, and the msghdr at `header`: the bytes of data that had room. */
+  posixDeliverMessage(
+    tid: number, header: number, memory: Uint8Array, data: number, length: number,
+    name: number, nameLength: number, control: number, controlLength: number, flags: number,
   ): number;
   /** `length` bytes at `offset` to `address`, and the length as an int to `lengthAddress`. */
   posixStore(pid: number, memory: Uint8Array, offset: number, length: number, address: number, lengthAddress: number): number;

@@ -51,7 +51,7 @@ export interface GlueLoop {
   now(): number;
   /** Set HDR_NOW before a group of calls into the core. */
   stamp(): void;
-  addSource(fd: number, events: number, fn: (events: number) => void): number;
+  addSource(fd: number, events: number, fn: (events: number) => void, direct?: boolean): number;
   removeSource(id: number): void;
   setTimer(atNs: number, fn: () => void): number;
   clearTimer(id: number): void;
@@ -135,7 +135,7 @@ export class Supervisor {
       this.native.posixForgetTasks(); // those of a program that has gone would stay open
       this.notifiers.delete(notify);
       this.whenDone(gone, this.loop.now() + LINGER_NS);
-    });
+    }, true);
     this.notifiers.set(notify, source);
   }
   /** Packet sockets of the programs are the kernel's, on these interfaces. */

@@ -1,12 +1,15 @@
 // Applications that a scenario can name: bulk transfers over TCP and streams of datagrams. They are ordinary users of the sockets
 // that every application has; what they measure is in units of the run's clock.
 import type { DatagramSocket, StreamSocket } from '../sockets/endpoints.js';
-import { DurationHistogram } from './histogram.js';
+import { DurationHistogram, type HistogramCount } from './histogram.js';
 import type { SimNode } from './node.js';
 import type { AppSpec } from './scenario.js';
 
 /** name -> figure: bit/s, seconds, bytes or numbers. */
 export type Metrics = Record<string, number>;
+
+/** What applications see of a node. */
+export type AppNode = Pick<SimNode, 'id' | 'name' | 'sim' | 'sockets' | 'after'>;
 
 export interface App {
   readonly name: string;
@@ -16,10 +19,18 @@ export interface App {
   sample?(): Metrics | undefined;
 }
 
+/** An application whose two ends share nothing but the network, so that they can run in different threads: each counts its own, and one takes in what the other has counted. */
+export interface SeparableApp extends App {
+  counted(): AppCount;
+  takeIn(other: AppCount): void;
+}
+/** Can be cloned from thread to thread. */
+export type AppCount = Record<string, number | string | undefined | HistogramCount>;
+
 /** Where an application runs, and where to. */
 export interface Ends {
-  from: SimNode;
-  to: SimNode;
+  from: AppNode;
+  to: AppNode;
   /** Address of `to` on the link that the path ends with. */
   address: string;
   port: number;
@@ -32,7 +43,7 @@ const IPPROTO_TCP = 6, TCP_INFO = 11;
 const TCPI_RTT = 68, TCPI_SND_SSTHRESH = 76, TCPI_SND_CWND = 80, TCPI_BYTES = 84;
 
 /** As much as TCP carries, or `bytes`. */
-export class Bulk implements App {
+export class Bulk implements SeparableApp {
   private received = 0;
   private warm = 0;
   private finished?: number;
@@ -89,6 +100,13 @@ export class Bulk implements App {
     socket.shutdown();
   }
 
+  counted(): AppCount { return { received: this.received, warm: this.warm, finished: this.finished, failure: this.failure }; }
+  takeIn(o: AppCount): void {
+    this.received += o.received as number;
+    this.warm += o.warm as number;
+    this.finished ??= o.finished as number | undefined;
+    this.failure ||= o.failure as string;
+  }
   metrics(end: number): Metrics {
     const { start, warmup, stop } = this.spec, until = this.finished ?? Math.min(end, stop ?? end), ns = until - start - warmup;
     return {
@@ -106,7 +124,7 @@ export class Bulk implements App {
 }
 
 /** Datagrams of one size at a constant rate, each with its number and time. */
-export class Datagrams implements App {
+export class Datagrams implements SeparableApp {
   private sent = 0;
   private refused = 0;
   private received = 0;
@@ -158,6 +176,14 @@ export class Datagrams implements App {
     from.after(Math.max(1, Math.round(spec.size * 8e9 / spec.rate)), () => this.send(s));
   }
 
+  counted(): AppCount {
+    const { sent, refused, received, bytes, disordered, delays } = this;
+    return { sent, refused, received, bytes, disordered, delays: delays.counted() };
+  }
+  takeIn(o: AppCount): void {
+    for (const k of ['sent', 'refused', 'received', 'bytes', 'disordered'] as const) this[k] += o[k] as number;
+    this.delays.takeIn(o.delays as HistogramCount);
+  }
   metrics(end: number): Metrics {
     const { start, stop } = this.spec, ns = Math.min(end, stop ?? end) - start;
     return {
@@ -165,4 +191,8 @@ export class Datagrams implements App {
       'delay.mean': this.delays.mean / 1e9, 'delay.p50': this.delays.percentile(0.5) / 1e9, 'delay.p95': this.delays.percentile(0.95) / 1e9, 'delay.max': this.delays.max / 1e9,
     };
   }
+}
+
+export function separableApp(name: string, spec: AppSpec, ends: Ends): SeparableApp {
+  return spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
 }

@@ -1,5 +1,8 @@
 // One direction of a medium: a queue, a transmitter of some rate, rules, and the way to the other end.
+import { SimEvent } from './event_queue.js';
+import type { Flight } from './flight.js';
 import { DurationHistogram } from './histogram.js';
+import { Packet } from './packet.js';
 import type { PacketQueue } from './queue.js';
 import type { RandomStream } from './random.js';
 import type { Fate, Rule } from './rules.js';
@@ -16,6 +19,9 @@ export interface ChannelStats {
   duplicated: number;
 }
 
+/** Where frames arrive: a Flight, or the way to another part of the run. Arguments as of Flight. */
+export type Arrivals = Pick<Flight, 'add' | 'overtake'>;
+
 export class Channel {
   /** bit/s; 0: at once. */
   rate: number;
@@ -26,17 +32,23 @@ export class Channel {
   readonly stats: ChannelStats = { frames: 0, bytes: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
   private readonly rules: Rule[] = [];
   private readonly fate: Fate = { lost: false, copies: 0, corrupt: false, extra: 0, overtakes: false };
-  private sending = false;
+  /** The frame that is being sent, and the event of its end. */
+  private sending?: Packet;
+  private readonly sent: SimEvent;
   private isUp = true;
   /** When the latest frame arrives that none may pass. */
   private lastArrival = 0;
 
   constructor(
-    private readonly sim: Simulation, private readonly origin: Entity, parameters: { rate: number; delay: number }, public queue: PacketQueue,
-    private readonly random: RandomStream, private readonly deliver: (frame: Uint8Array) => void,
+    private readonly sim: Simulation, private readonly owner: Entity, parameters: { rate: number; delay: number }, public queue: PacketQueue,
+    private readonly random: RandomStream, private readonly arrivals: Arrivals,
   ) {
     this.rate = parameters.rate;
     this.delay = parameters.delay;
+    this.sent = new SimEvent(0, owner.id, 0, () => {
+      this.propagate(this.sending!);
+      this.next();
+    });
   }
 
   /** Down, a channel loses what it is given and what waits. */
@@ -56,13 +68,14 @@ export class Channel {
     };
   }
 
-  send(frame: Uint8Array): void {
+  send(p: Packet): void {
     if (!this.isUp) {
       this.stats.down++;
       return;
     }
     const { now } = this.sim;
-    this.queue.enqueue({ frame, enqueued: now }, now);
+    p.enqueued = now;
+    this.queue.enqueue(p, now);
     if (!this.sending) this.next();
   }
 
@@ -71,42 +84,46 @@ export class Channel {
 
   private next(): void {
     const { sim } = this, p = this.queue.dequeue(sim.now);
-    this.sending = p !== undefined;
+    this.sending = p;
     if (!p) return;
     this.waiting.add(sim.now - p.enqueued);
-    sim.after(this.origin, this.duration(p.frame.length), () => {
-      this.propagate(p.frame);
-      this.next();
-    });
+    this.sent.time = sim.now + this.duration(p.frame.length);
+    this.sent.sequence = sim.sequence(this.owner, this.sent.time);
+    sim.post(this.sent);
   }
 
-  private propagate(frame: Uint8Array): void {
-    const { fate, stats, sim } = this;
+  private propagate(p: Packet): void {
+    const { fate, stats, sim, owner, arrivals } = this;
     stats.frames++;
-    stats.bytes += frame.length;
+    stats.bytes += p.frame.length;
     if (!this.isUp) {
       stats.down++;
       return;
     }
     fate.lost = fate.corrupt = fate.overtakes = false;
     fate.copies = fate.extra = 0;
-    for (const rule of this.rules) rule(fate, frame, sim.now);
+    for (const rule of this.rules) rule(fate, p.frame, sim.now);
     if (fate.lost) {
       stats.lost++;
       return;
     }
-    const sent = fate.corrupt ? this.corrupted(frame) : frame;
+    const sent = fate.corrupt ? this.corrupted(p.frame) : p;
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;
-    for (let i = 0; i <= fate.copies; i++) sim.at(this.origin, at, () => this.deliver(sent));
+    if (fate.copies) sent.shared = true;
+    for (let i = 0; i <= fate.copies; i++) {
+      const sequence = sim.sequence(owner, at);
+      if (fate.overtakes) arrivals.overtake(at, owner.id, sequence, sent);
+      else arrivals.add(at, owner.id, sequence, sent);
+    }
   }
 
   /** A copy with one bit turned over; addresses and type are spared, which a bad frame check sequence would drop anyway. */
-  private corrupted(frame: Uint8Array): Uint8Array {
+  private corrupted(frame: Uint8Array): Packet {
     this.stats.corrupted++;
     const out = frame.slice(), at = 14 + this.random.below(Math.max(frame.length - 14, 1));
     if (at < out.length) out[at] ^= 1 << this.random.below(8);
-    return out;
+    return Packet.copy(out);
   }
 }

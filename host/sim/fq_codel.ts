@@ -1,6 +1,7 @@
 // FlowQueue-CoDel (RFC 8290): a queue and a CoDel for each of 1024 buckets of flows, served by deficit round robin, new flows first.
+import type { Packet } from './packet.js';
 import { derive } from './random.js';
-import { CodelState, Fifo, type CodelOptions, type Packet, type PacketQueue } from './queue.js';
+import { CodelState, Fifo, type CodelOptions, type PacketQueue } from './queue.js';
 
 const FLOWS = 1024, QUANTUM = 1514;
 

@@ -1,6 +1,14 @@
 // Durations, counted in buckets of 1/16 of their size: percentiles of any number of samples in fixed memory, by integers alone.
 const SUB = 16, SUB_BITS = 4, BUCKETS = 32 * SUB;
 
+/** What a histogram holds. */
+export interface HistogramCount {
+  counts: Float64Array;
+  count: number;
+  sum: number;
+  longest: number;
+}
+
 export class DurationHistogram {
   private readonly counts = new Float64Array(BUCKETS);
   count = 0;
@@ -24,6 +32,17 @@ export class DurationHistogram {
       if (left <= 0) return Math.min(upper(i) * 1000, this.longest);
     }
     return this.longest;
+  }
+  counted(): HistogramCount {
+    const { counts, count, sum, longest } = this;
+    return { counts, count, sum, longest };
+  }
+  /** Add what another one holds. */
+  takeIn(o: HistogramCount): void {
+    for (let i = 0; i < BUCKETS; i++) this.counts[i] += o.counts[i];
+    this.count += o.count;
+    this.sum += o.sum;
+    this.longest = Math.max(this.longest, o.longest);
   }
   get mean(): number { return this.count ? this.sum / this.count : 0; }
   get max(): number { return this.longest; }

@@ -1,13 +1,12 @@
 // A switched segment, also a wireless one, whose stations are in one cell at a time or out of reach.
 import type { Channel } from './channel.js';
+import type { Packet } from './packet.js';
 import type { Entity, Simulation } from './simulation.js';
-import type { SimVif } from './vif.js';
 
 /** An end of a medium. */
 export interface LinkPort {
   /** Name of the node. */
   node: string;
-  vif: SimVif;
   /** From the node into the medium. On a point-to-point link all the way. */
   out: Channel;
   /** From the medium to the node; the same for a point-to-point link's other end. */
@@ -25,15 +24,16 @@ export class Switch implements Entity {
   readonly ports: LinkPort[] = [];
   /** Stations out of reach, by their ports' numbers. */
   private readonly away = new Set<number>();
-  private readonly byMac = new Map<string, number>();
+  private readonly byMac = new Map<number, number>();
   /** Whether frames pass between two ports, by their numbers. */
   open: (a: number, b: number) => boolean = () => true;
 
   constructor(sim: Simulation, readonly name: string) { this.id = sim.register(); }
 
-  add(port: LinkPort): number {
+  /** `mac`: of the node at it. */
+  add(port: LinkPort, mac: string): number {
     const i = this.ports.push(port) - 1;
-    this.byMac.set(port.vif.mac, i);
+    this.byMac.set(parseInt(mac.replaceAll(':', ''), 16), i);
     return i;
   }
   /** Let a station reach the others, or nobody. */
@@ -43,21 +43,20 @@ export class Switch implements Entity {
   }
 
   /** A frame comes in at port `from`. */
-  forward(from: number, frame: Uint8Array): void {
-    const to = frame[0] & 1 ? undefined : this.byMac.get(mac(frame));
+  forward(from: number, p: Packet): void {
+    const to = p.frame[0] & 1 ? undefined : this.byMac.get(macNumber(p.frame));
     if (to !== undefined) {
-      if (to !== from && this.reaches(from, to)) this.ports[to].in.send(frame);
+      if (to !== from && this.reaches(from, to)) this.ports[to].in.send(p);
       return;
     }
-    for (let i = 0; i < this.ports.length; i++) if (i !== from && this.reaches(from, i)) this.ports[i].in.send(frame);
+    for (let i = 0; i < this.ports.length; i++) if (i !== from && this.reaches(from, i)) this.ports[i].in.send(p.again());
   }
   private reaches(a: number, b: number): boolean {
     return this.open(a, b) && !this.away.has(a) && !this.away.has(b);
   }
 }
 
-function mac(frame: Uint8Array): string {
-  let s = '';
-  for (let i = 0; i < 6; i++) s += (i ? ':' : '') + (frame[i] < 16 ? '0' : '') + frame[i].toString(16);
-  return s;
+/** The destination of a frame as a number. */
+function macNumber(f: Uint8Array): number {
+  return ((f[0] << 16 | f[1] << 8 | f[2]) * 2 ** 24) + (f[3] << 16 | f[4] << 8 | f[5]);
 }

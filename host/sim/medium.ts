@@ -1,5 +1,6 @@
 // Links as a scenario describes them, built of channels; and the changes that can be made to them while the run goes on.
-import { Channel } from './channel.js';
+import { Channel, type Arrivals } from './channel.js';
+import { Flight } from './flight.js';
 import { FqCodel } from './fq_codel.js';
 import { Switch, type Link, type LinkPort } from './link.js';
 import { linkName } from './names.js';
@@ -24,14 +25,14 @@ const RULES: { [K in keyof SettingsSpec]?: (value: NonNullable<SettingsSpec[K]>,
   jitter,
 };
 
-/** A channel whose parameters have names. */
+/** A channel whose parameters have names. `here`: whether frames go into it in this part of a split run. */
 export class Direction {
   readonly channel: Channel;
   private readonly removers = new Map<string, () => void>();
 
-  constructor(private readonly sim: Simulation, readonly label: string, origin: Entity, spec: DirectionSpec, deliver: (frame: Uint8Array) => void, queue?: PacketQueue) {
+  constructor(private readonly sim: Simulation, readonly label: string, origin: Entity, spec: DirectionSpec, arrivals: Arrivals, queue?: PacketQueue, readonly here = true) {
     const parameters = { rate: spec.rate ?? 0, delay: spec.delay ?? 0 };
-    this.channel = new Channel(sim, origin, parameters, queue ?? this.makeQueue(spec.queue ?? { type: 'droptail', limit: 100 }), new RandomStream(sim.seed, `${label} corruption`), deliver);
+    this.channel = new Channel(sim, origin, parameters, queue ?? this.makeQueue(spec.queue ?? { type: 'droptail', limit: 100 }), new RandomStream(sim.seed, `${label} corruption`), arrivals);
     this.set(spec);
   }
 
@@ -64,7 +65,8 @@ export class Direction {
 /** What a medium connects: nodes by the order of the link's ends. */
 export interface End {
   name: string;
-  vif: SimVif;
+  /** Of a node that runs here. */
+  vif?: SimVif;
   entity: Entity;
 }
 
@@ -78,33 +80,45 @@ export class Medium implements Link {
   /** What a partition has added. */
   private readonly cut: (() => void)[] = [];
 
-  constructor(private readonly sim: Simulation, readonly name: string, private readonly spec: LinkSpec, private readonly ends: readonly End[]) {
+  /** Of a link between two nodes: where frames from another part come in, by direction. */
+  readonly inlets: Arrivals[] = [];
+
+  private constructor(
+    private readonly sim: Simulation, readonly name: string, private readonly spec: LinkSpec, private readonly ends: readonly End[], private readonly leaving: (direction: number) => Arrivals,
+  ) {
     if (spec.between) this.pointToPoint(spec);
     else this.hub = this.segment(spec);
   }
-  static of(sim: Simulation, spec: LinkSpec, index: number, ends: readonly End[]): Medium { return new Medium(sim, linkName(spec, index), spec, ends); }
+  /** `leaving`: where frames go to an end that runs elsewhere. The ends of a segment are all here. */
+  static of(sim: Simulation, spec: LinkSpec, index: number, ends: readonly End[], leaving: (direction: number) => Arrivals): Medium {
+    return new Medium(sim, linkName(spec, index), spec, ends, leaving);
+  }
 
   private pointToPoint(spec: LinkSpec): void {
     const { sim, ends: [a, b] } = this;
-    const there = new Direction(sim, `link ${this.name} forward`, a.entity, spec, (f) => b.vif.deliver(f));
-    const back = new Direction(sim, `link ${this.name} reverse`, b.entity, { ...spec, ...spec.reverse }, (f) => a.vif.deliver(f));
-    a.vif.transmit = (f) => there.channel.send(f);
-    b.vif.transmit = (f) => back.channel.send(f);
+    const there = new Direction(sim, `link ${this.name} forward`, a.entity, spec, this.arrivals(0, b), undefined, a.vif !== undefined);
+    const back = new Direction(sim, `link ${this.name} reverse`, b.entity, { ...spec, ...spec.reverse }, this.arrivals(1, a), undefined, b.vif !== undefined);
+    if (a.vif) a.vif.transmit = (p) => there.channel.send(p);
+    if (b.vif) b.vif.transmit = (p) => back.channel.send(p);
     this.forward.push(there);
     this.reverse.push(back);
-    this.ports.push({ node: a.name, vif: a.vif, out: there.channel, in: back.channel }, { node: b.name, vif: b.vif, out: back.channel, in: there.channel });
+    this.ports.push({ node: a.name, out: there.channel, in: back.channel }, { node: b.name, out: back.channel, in: there.channel });
+  }
+  private arrivals(direction: number, { vif }: End): Arrivals {
+    return this.inlets[direction] = vif ? new Flight(this.sim, (p) => vif.deliver(p)) : this.leaving(direction);
   }
 
   /** `reverse` holds for what nodes send, apart from rules and delay. */
   private segment(spec: LinkSpec): Switch {
     const { sim } = this, hub = new Switch(sim, this.name);
     for (const [i, end] of this.ends.entries()) {
-      const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, (f) => end.vif.deliver(f));
-      const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, (f) => hub.forward(i, f), new DropTail(PORT_QUEUE));
-      end.vif.transmit = (f) => up.channel.send(f);
+      const vif = end.vif!;
+      const down = new Direction(sim, `link ${this.name} to ${end.name}`, hub, spec, new Flight(sim, (p) => vif.deliver(p)));
+      const up = new Direction(sim, `link ${this.name} from ${end.name}`, end.entity, { rate: spec.rate, ...spec.reverse }, new Flight(sim, (p) => hub.forward(i, p)), new DropTail(PORT_QUEUE));
+      vif.transmit = (p) => up.channel.send(p);
       this.forward.push(down);
       this.reverse.push(up);
-      hub.add(this.ports[this.ports.push({ node: end.name, vif: end.vif, out: up.channel, in: down.channel }) - 1]);
+      hub.add(this.ports[this.ports.push({ node: end.name, out: up.channel, in: down.channel }) - 1], vif.mac);
     }
     for (const [station, cell] of Object.entries(spec.wireless?.stations ?? {})) this.associate(station, cell, hub);
     return hub;

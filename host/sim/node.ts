@@ -4,11 +4,12 @@ import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js
 import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
 import { createCore, type Core, type CoreOptions } from '../core.js';
-import { Murmur3 } from '../debug/murmur3.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import { coreSeed } from './random.js';
-import { SpinError, type Entity, type Simulation } from './simulation.js';
+import type { Packet } from './packet.js';
+import { SpinError, type Simulation, type Turner } from './simulation.js';
+import { TraceHash } from './trace_hash.js';
 import type { SimVif } from './vif.js';
 
 /** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
@@ -31,14 +32,14 @@ export interface NodeOptions {
   layer?: (core: Core, options: CoreOptions, node: string) => Core;
 }
 
-export class SimNode implements Entity, SocketDriver {
+export class SimNode implements Turner, SocketDriver {
   readonly id: number;
   readonly name: string;
   readonly stack: Stack;
   readonly sockets: CoreSockets;
   /** Why it is dead. */
   trap?: Error;
-  private readonly hash = new Murmur3();
+  private readonly hash = new TraceHash();
   private running = false;
   private scheduled = false;
   /** When the timer event fires, ns of the run. */
@@ -59,8 +60,9 @@ export class SimNode implements Entity, SocketDriver {
     const core = options.layer?.(bare, own, name) ?? bare;
     core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
     const node = new SimNode(sim, core, vifs, options);
+    node.stack.lazyReturn = true;
     for (const [slot, vif] of vifs.entries()) {
-      vif.tap = (frame, sent) => node.seen(slot, frame, sent);
+      vif.tap = (p, sent) => node.seen(slot, p, sent);
       node.stack.attach(slot, vif);
       node.stamp();
       registerDevice(core, slot, vif);
@@ -73,7 +75,7 @@ export class SimNode implements Entity, SocketDriver {
 
   /** Hash of every frame that came or went, with its time. */
   get digest(): string { return this.hash.hex; }
-  /** Sees each of those frames, too. */
+  /** Sees each of those frames, too, which may be overwritten after the call. */
   capture?: (slot: number, frame: Uint8Array, sent: boolean) => void;
 
   stamp(): void { this.core.mem.putNs(HDR + HDR_NOW, START + this.sim.now); }
@@ -88,23 +90,26 @@ export class SimNode implements Entity, SocketDriver {
     });
   }
 
-  private seen(slot: number, frame: Uint8Array, sent: boolean): void {
-    const { hash, sim: { now } } = this;
-    hash.u32(now >>> 0);
-    hash.u32(Math.floor(now / 4294967296));
-    hash.u32(frame.length << 8 | slot << 1 | (sent ? 1 : 0));
-    hash.add(frame);
-    this.capture?.(slot, frame, sent);
+  private seen(slot: number, p: Packet, sent: boolean): void {
+    this.hash.add(this.sim.now, slot, sent, p);
+    this.capture?.(slot, p.frame, sent);
   }
 
   /** A turn is wanted at this instant. */
   private wake(): void {
     if (this.scheduled || this.running || this.trap) return;
     this.scheduled = true;
-    this.sim.at(this, this.sim.now, () => {
-      this.scheduled = false;
-      this.guard(() => this.turns());
-    });
+    this.sim.wake(this);
+  }
+  /** For the simulation: the turn that was wanted. */
+  turn(): void {
+    this.scheduled = false;
+    if (this.trap) return;
+    try {
+      this.turns();
+    } catch (e) {
+      this.failed(e);
+    }
   }
 
   private turns(): void {
@@ -133,7 +138,7 @@ export class SimNode implements Entity, SocketDriver {
       // An earlier timer has taken its place.
       if (this.timerAt !== at || this.trap) return;
       this.timerAt = Infinity;
-      this.guard(() => this.turns());
+      this.wake();
     });
   }
 
@@ -141,10 +146,13 @@ export class SimNode implements Entity, SocketDriver {
     try {
       fn();
     } catch (e) {
-      const error = asCoreTrap(e) as Error & { code?: string };
-      if (error.code !== 'ERR_NUSE_CORE_TRAP') throw error;
-      this.die(error);
+      this.failed(e);
     }
+  }
+  private failed(e: unknown): void {
+    const error = asCoreTrap(e) as Error & { code?: string };
+    if (error.code !== 'ERR_NUSE_CORE_TRAP') throw error;
+    this.die(error);
   }
 
   private die(error: Error): void {

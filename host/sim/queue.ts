@@ -1,12 +1,6 @@
 // Queues in front of a transmitter: what waits, in which order, and what is dropped. RFC 8289 (CoDel), RED (Floyd, Jacobson 1993).
+import type { Packet } from './packet.js';
 import type { RandomStream } from './random.js';
-
-/** A frame on its way. */
-export interface Packet {
-  frame: Uint8Array;
-  /** When it came into the queue, ns. */
-  enqueued: number;
-}
 
 export interface PacketQueue {
   /** Take a packet, or drop one, this one or another. */

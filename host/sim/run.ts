@@ -4,13 +4,16 @@
 //   run.finish();
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
-import { Murmur3 } from '../debug/murmur3.js';
-import { Bulk, Datagrams, type App, type Ends, type Metrics } from './apps.js';
+import { separableApp, type App, type AppNode, type Ends, type Metrics, type SeparableApp } from './apps.js';
+import type { Arrivals } from './channel.js';
+import { Elsewhere } from './elsewhere.js';
 import { Medium } from './medium.js';
 import { appName, nodeNames } from './names.js';
 import { SimNode, type NodeOptions } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
-import type { ChangeSpec, Mistake, Scenario } from './scenario.js';
+import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
+export type { Expectation, LogEntry, RunResult } from './result.js';
+import type { ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
@@ -24,14 +27,17 @@ export interface RunOptions {
   ontrap?: NodeOptions['ontrap'];
   /** The first node that traps ends the run. */
   stopOnTrap?: boolean;
+  /** Only this part of the network is run here. */
+  part?: RunPart;
 }
 
-/** One line of the event log. */
-export interface LogEntry {
-  /** ns of the run. */
-  time: number;
-  what: string;
+/** A part of a split run, and the way to the others. */
+export interface RunPart {
+  has(node: string): boolean;
+  /** Where the frames go that leave this part by a direction (0: from the first end to the second) of a link, by its number. */
+  leaving(link: number, direction: number, node: string): Arrivals;
 }
+
 /** One line of a time series. */
 export interface Sample {
   /** ns of the run. */
@@ -41,30 +47,10 @@ export interface Sample {
   values: Metrics;
 }
 
-export interface Expectation {
-  metric: string;
-  value: number | undefined;
-  min?: number;
-  max?: number;
-  met: boolean;
-}
-
-export interface RunResult {
-  seed: number;
-  /** ns. */
-  duration: number;
-  events: number;
-  /** Hash of all nodes' frames with their times, and of the figures. */
-  hash: string;
-  nodes: Record<string, string>;
-  metrics: Metrics;
-  expectations: Expectation[];
-  log: LogEntry[];
-}
-
 const FIRST_PORT = 5001;
 
 export class ScenarioRun {
+  /** Those that run here: all of them, unless the run is split. */
   readonly nodes = new Map<string, SimNode>();
   readonly media = new Map<string, Medium>();
   readonly apps: App[] = [];
@@ -73,6 +59,13 @@ export class ScenarioRun {
   private readonly director: Entity;
   /** A trap has ended it. */
   private over = false;
+  /** Nodes of other parts; who wrote the lines of the log. */
+  private readonly elsewhere = new Map<string, AppNode>();
+  readonly authors: number[] = [];
+  /** Applications that have one end here, by their number. */
+  readonly apart = new Map<number, SeparableApp>();
+  /** Events of the schedule, which is followed in every part. */
+  private directed = 0;
 
   private constructor(readonly scenario: Scenario, readonly sim: Simulation, readonly plan: Plan, private readonly options: RunOptions) {
     // Its changes come before all else that happens at the same time.
@@ -92,6 +85,10 @@ export class ScenarioRun {
     const { scenario, plan, sim, options } = this;
     const vifs = new Map<string, SimVif[]>();
     for (const name of nodeNames(scenario)) {
+      if (this.options.part?.has(name) === false) {
+        this.elsewhere.set(name, new Elsewhere(sim, name));
+        continue;
+      }
       const planned = plan.nodes.get(name)!;
       const own = planned.ports.map((p) => new SimVif({ name: p.name, mac: p.mac, mtu: scenario.links[p.link].mtu }));
       vifs.set(name, own);
@@ -99,46 +96,65 @@ export class ScenarioRun {
         module: options.moduleOf?.(name) ?? options.module, name, config: planned.config, vifs: own, layer: options.layer, ontrap: (node, error) => this.trapped(node, error),
       }));
     }
-    for (const [i, spec] of scenario.links.entries()) {
-      const ends = plan.links[i].nodes.map((name) => {
-        const slot = plan.nodes.get(name)!.ports.findIndex((p) => p.link === i);
-        return { name, vif: vifs.get(name)![slot], entity: this.nodes.get(name)! };
-      });
-      const medium = Medium.of(sim, spec, i, ends);
-      this.media.set(medium.name, medium);
-    }
+    for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
     scenario.apps.forEach((spec, i) => {
+      if (!this.nodes.has(spec.from) && !this.nodes.has(spec.to)) return;
       const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
+      const app = separableApp(name, spec, ends);
       this.apps.push(app);
+      if (!this.nodes.has(spec.from) || !this.nodes.has(spec.to)) this.apart.set(i, app);
       app.start();
     });
-    for (const change of scenario.schedule) sim.at(this.director, change.at, () => this.change(change));
+    for (const change of scenario.schedule) {
+      sim.at(this.director, change.at, () => {
+        this.directed++;
+        this.change(change);
+      });
+    }
     if (scenario.sample !== undefined) this.sampleEvery(scenario.sample);
+  }
+
+  private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
+
+  private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
+    const ends = this.plan.links[index].nodes.map((name) => {
+      const slot = this.plan.nodes.get(name)!.ports.findIndex((p) => p.link === index);
+      return { name, vif: vifs.get(name)?.[slot], entity: this.node(name) };
+    });
+    if (ends.every((e) => !e.vif)) {
+      // Its switch has a number here, too.
+      if (!spec.between) this.sim.register();
+      return;
+    }
+    const medium = Medium.of(this.sim, spec, index, ends, (direction) => this.options.part!.leaving(index, direction, ends[1 - direction].name));
+    this.media.set(medium.name, medium);
   }
 
   private ends(spec: Scenario['apps'][number], index: number): Ends {
     const to = this.plan.nodes.get(spec.to)!;
     const port = to.ports[0];
-    return { from: this.nodes.get(spec.from)!, to: this.nodes.get(spec.to)!, address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
+    return { from: this.node(spec.from), to: this.node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
   }
 
   private trapped(node: SimNode, error: Error): void {
-    this.note(`node ${node.name} has trapped: ${error.message}`);
+    this.note(`node ${node.name} has trapped: ${error.message}`, node);
     this.options.ontrap?.(node, error);
     if (!this.options.stopOnTrap) return;
     this.over = true;
     this.sim.stop();
   }
-  private note(what: string): void { this.log.push({ time: this.sim.now, what }); }
+  private note(what: string, author: Entity = this.director): void {
+    this.log.push({ time: this.sim.now, what });
+    this.authors.push(author.id);
+  }
 
   /** One entry of the schedule, now. */
   change(c: ChangeSpec): void {
-    const chosen = c.link === undefined ? [...this.media.values()] : [this.media.get(c.link)!];
+    const chosen = [...this.media.values()].filter((m) => c.link === undefined || m.name === c.link);
     if (c.set) for (const m of chosen) m.set(c.set, c.reverse);
     if (c.partition) this.partition(c.partition);
     if (c.heal) for (const m of this.media.values()) m.divide(undefined);
-    for (const [station, cell] of Object.entries(c.associate ?? {})) this.media.get(c.link!)!.associate(station, cell);
+    for (const [station, cell] of Object.entries(c.associate ?? {})) for (const m of chosen) m.associate(station, cell);
     this.note(JSON.stringify({ ...c, at: undefined }));
   }
   /** Nodes of different groups do not reach each other over one link; a node in no group reaches all. */
@@ -150,6 +166,7 @@ export class ScenarioRun {
 
   private sampleEvery(period: number): void {
     const { sim } = this;
+    this.directed++;
     for (const app of this.apps) {
       const values = app.sample?.();
       if (values) this.samples.push({ time: sim.now, of: app.name, values });
@@ -176,12 +193,14 @@ export class ScenarioRun {
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
 
-  /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... */
+  /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... Of a part: what is counted in it alone. */
   metrics(): Metrics {
     const out: Metrics = {};
-    for (const app of this.apps) for (const [k, v] of Object.entries(app.metrics(this.sim.now))) out[`${app.name}.${k}`] = v;
+    const apart = new Set<App>(this.apart.values());
+    for (const app of this.apps) if (!apart.has(app)) for (const [k, v] of Object.entries(app.metrics(this.sim.now))) out[`${app.name}.${k}`] = v;
     for (const m of this.media.values()) {
       for (const [label, list] of [['', m.forward], ['.reverse', m.reverse]] as const) {
+        if (!list[0].here) continue;
         const sum = (of: (c: Medium['forward'][number]['channel']) => number): number => list.reduce((n, d) => n + of(d.channel), 0);
         const most = (of: (c: Medium['forward'][number]['channel']) => number): number => list.reduce((n, d) => Math.max(n, of(d.channel)), 0);
         Object.assign(out, Object.fromEntries(Object.entries({
@@ -195,14 +214,10 @@ export class ScenarioRun {
     return out;
   }
 
-  result(): RunResult {
-    const metrics = this.metrics(), hash = new Murmur3(), utf8 = new TextEncoder();
+  /** What has been counted here. */
+  outcome(): Outcome {
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    hash.add(utf8.encode(JSON.stringify([this.scenario.seed, this.sim.now, this.sim.events, nodes, metrics])));
-    const expectations = this.scenario.expect.map(({ metric, min, max }) => {
-      const value = Object.hasOwn(metrics, metric) ? metrics[metric] : undefined;
-      return { metric, value, min, max, met: value !== undefined && value >= (min ?? -Infinity) && value <= (max ?? Infinity) };
-    });
-    return { seed: this.scenario.seed, duration: this.sim.now, events: this.sim.events, hash: hash.hex, nodes, metrics, expectations, log: this.log };
+    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), log: this.log };
   }
+  result(): RunResult { return conclude(this.scenario, this.outcome()); }
 }

@@ -3,12 +3,17 @@
 //   const sim = new Simulation(1);
 //   const a = await SimNode.create(sim, { module, name: 'a', ... });
 //   sim.run(10e9);
-import { EventQueue } from './event_queue.js';
+import { EventQueue, SimEvent } from './event_queue.js';
 
 /** What makes events. Entities are numbered as they are made. */
 export interface Entity {
   readonly id: number;
   readonly name: string;
+}
+
+/** An entity with turns: work at an instant, after all that happens to it there. */
+export interface Turner extends Entity {
+  turn(): void;
 }
 
 /** More events of one entity than this at one instant: it goes round in circles. */
@@ -35,6 +40,10 @@ export class Simulation {
   /** How many events an entity made for the instant at which it made them. */
   private readonly immediate: number[] = [];
   private readonly immediateAt: number[] = [];
+  /** Who wants a turn at this instant, by number; the first ones have had it. */
+  private readonly ready: Turner[] = [];
+  private readyHead = 0;
+  private readyEnd = 0;
   private stopped = false;
 
   /** `seed`: of every stream of the run. */
@@ -49,12 +58,26 @@ export class Simulation {
 
   /** Run `run` at a time, ns, not before now. `origin`: the entity that wants it. Throws SpinError. */
   at(origin: Entity, time: number, run: () => void): void {
-    const { id } = origin;
-    if (!(time >= this.now)) throw new RangeError(`${origin.name}: an event at ${time} ns, which is before ${this.now} ns`);
-    if (time === this.now) this.countImmediate(origin);
-    this.queue.push({ time, origin: id, sequence: this.sequences[id]++, run });
+    this.queue.push(new SimEvent(time, origin.id, this.sequence(origin, time), run));
   }
   after(origin: Entity, ns: number, run: () => void): void { this.at(origin, this.now + ns, run); }
+
+  /** The sequence number of an event that `origin` makes for `time`; post() it. Throws SpinError. */
+  sequence(origin: Entity, time: number): number {
+    if (!(time >= this.now)) throw new RangeError(`${origin.name}: an event at ${time} ns, which is before ${this.now} ns`);
+    if (time === this.now) this.countImmediate(origin);
+    return this.sequences[origin.id]++;
+  }
+  /** An event with its key. The object is the caller's again once it runs. */
+  post(e: SimEvent): void { this.queue.push(e); }
+
+  /** Give an entity a turn at this instant. It asks once. */
+  wake(t: Turner): void {
+    const { ready } = this;
+    let i = this.readyEnd++;
+    for (; i > this.readyHead && ready[i - 1].id > t.id; i--) ready[i] = ready[i - 1];
+    ready[i] = t;
+  }
 
   private countImmediate({ id, name }: Entity): void {
     if (this.immediateAt[id] !== this.now) {
@@ -68,14 +91,18 @@ export class Simulation {
   run(until: number): void {
     const { queue } = this;
     this.stopped = false;
-    while (queue.nextTime <= until) {
-      const e = queue.pop()!;
-      this.now = e.time;
-      this.events++;
-      this.observer?.(e.origin);
-      e.run();
-      if (this.stopped) return;
+    while (!this.stopped) {
+      const next = queue.nextTime;
+      if (this.readyHead < this.readyEnd && next > this.now) this.nextTurn();
+      else if (next <= until) {
+        const e = queue.pop()!;
+        this.now = e.time;
+        this.events++;
+        this.observer?.(e.origin);
+        e.run();
+      } else break;
     }
+    if (this.stopped) return;
     this.now = Math.max(this.now, until);
   }
   /** Let each run() return after one event, until the function returned is called. */
@@ -87,8 +114,15 @@ export class Simulation {
     };
     return () => { this.observer = observer; };
   }
+  private nextTurn(): void {
+    const t = this.ready[this.readyHead++];
+    if (this.readyHead === this.readyEnd) this.readyHead = this.readyEnd = 0;
+    this.events++;
+    this.observer?.(t.id);
+    t.turn();
+  }
   /** Let run() return after the event that is running. */
   stop(): void { this.stopped = true; }
   /** When the next event is due, ns; Infinity when there is none. */
-  get nextTime(): number { return this.queue.nextTime; }
+  get nextTime(): number { return this.readyHead < this.readyEnd ? this.now : this.queue.nextTime; }
 }

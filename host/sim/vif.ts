@@ -1,8 +1,9 @@
 // The interface of a simulated node: frames leave it whole, with their checksums, for a medium; what the medium delivers waits in an
 // inbox until the stack's next turn.
 import * as A from '../abi/constants.js';
-import { sentFrame } from '../debug/pcapng.js';
+import type { CoreMemory } from '../memory.js';
 import { RX_MORE, type Vif, type VifPort, type VifStats } from '../vif.js';
+import { Packet } from './packet.js';
 
 export interface SimVifSpec {
   name: string;
@@ -19,11 +20,14 @@ export class SimVif implements Vif {
   readonly mac: string;
   readonly mtu: number;
   /** Where frames go. */
-  transmit: (frame: Uint8Array) => void = () => { this.counters.txDropped++; };
-  /** Sees every frame that passes between the node and the medium. */
-  tap?: (frame: Uint8Array, sent: boolean) => void;
+  transmit: (p: Packet) => void = () => { this.counters.txDropped++; };
+  /** Sees every frame that passes between the node and the medium; the packet is the caller's afterwards. */
+  tap?: (p: Packet, sent: boolean) => void;
   private port?: VifPort;
-  private inbox: Uint8Array[] = [];
+  /** What has arrived: those from `taken` to `arrived`. */
+  private readonly inbox: (Packet | undefined)[] = [];
+  private taken = 0;
+  private arrived = 0;
   private readonly counters: VifStats = { rxFrames: 0, rxBytes: 0, rxDropped: 0, txFrames: 0, txBytes: 0, txDropped: 0, txInvalid: 0 };
 
   constructor(spec: SimVifSpec) {
@@ -35,43 +39,47 @@ export class SimVif implements Vif {
   attach(port: VifPort): void { this.port = port; }
 
   /** A frame arrives. */
-  deliver(frame: Uint8Array): void {
-    this.inbox.push(frame);
+  deliver(p: Packet): void {
+    this.inbox[this.arrived++] = p;
     this.port?.wake();
   }
 
   rx(first: number, max: number): number {
-    const { mem, slot } = this.port!, { u8, u16, u32 } = mem, { inbox, counters } = this;
-    let n = 0, taken = 0;
-    for (; taken < inbox.length && n < max; taken++) {
-      const frame = inbox[taken], d = A.RX_DESC + (first + n) * A.RX_DESC_SIZE;
-      if (frame.length > u32[(d + A.RXD_CAP) >>> 2]) {
+    const { mem, slot } = this.port!, { u8, u32 } = mem, { inbox, counters } = this;
+    let n = 0;
+    while (this.taken < this.arrived && n < max) {
+      const p = inbox[this.taken]!, { frame } = p, { length } = frame, d = (A.RX_DESC + (first + n) * A.RX_DESC_SIZE) >>> 2;
+      inbox[this.taken++] = undefined;
+      if (length > u32[d + (A.RXD_CAP >>> 2)]) {
         counters.rxDropped++;
         continue;
       }
-      u8.set(frame, u32[(d + A.RXD_BUF) >>> 2]);
-      u32[(d + A.RXD_LEN) >>> 2] = frame.length;
-      u16[(d + A.RXD_VIF) >>> 1] = slot;
-      u8.fill(0, d + A.RXD_FLAGS, d + A.RXD_CSUM_OFFSET + 2);
+      u8.set(frame, u32[d + (A.RXD_BUF >>> 2)]);
+      u32[d + (A.RXD_LEN >>> 2)] = length;
+      // The vif; flags and all that concerns super-segments 0.
+      u32[d + (A.RXD_VIF >>> 2)] = slot;
+      u32[d + (A.RXD_GSO_SIZE >>> 2)] = u32[d + (A.RXD_CSUM_START >>> 2)] = 0;
       counters.rxFrames++;
-      counters.rxBytes += frame.length;
-      this.tap?.(frame, false);
+      counters.rxBytes += length;
+      this.tap?.(p, false);
+      p.release();
       n++;
     }
-    this.inbox = taken === inbox.length ? [] : inbox.slice(taken);
-    return n | (this.inbox.length ? RX_MORE : 0);
+    if (this.taken < this.arrived) return n | RX_MORE;
+    this.taken = this.arrived = 0;
+    return n;
   }
 
   tx(max: number): number {
-    const { mem, slot } = this.port!, { u32 } = mem, h = (A.VIF + slot * A.VIF_STRIDE) >>> 2;
-    const ring = u32[h + (A.VIF_TX_RING >>> 2)], mask = u32[h + (A.VIF_TX_SIZE >>> 2)] - 1;
+    const { mem, slot } = this.port!, { u32 } = mem, { counters } = this, h = (A.VIF + slot * A.VIF_STRIDE) >>> 2;
+    const ring = u32[h + (A.VIF_TX_RING >>> 2)], mask = u32[h + (A.VIF_TX_SIZE >>> 2)] - 1, head = u32[h + (A.VIF_TX_HEAD >>> 2)];
     let tail = u32[h + (A.VIF_TX_TAIL >>> 2)], n = 0;
-    for (; n < max && tail !== u32[h + (A.VIF_TX_HEAD >>> 2)]; n++, tail = (tail + 1) >>> 0) {
-      const frame = sentFrame(mem, ring + (tail & mask) * A.TX_DESC_SIZE);
-      this.counters.txFrames++;
-      this.counters.txBytes += frame.length;
-      this.tap?.(frame, true);
-      this.transmit(frame);
+    for (; n < max && tail !== head; n++, tail = (tail + 1) >>> 0) {
+      const p = gathered(mem, (ring + (tail & mask) * A.TX_DESC_SIZE) >>> 2);
+      counters.txFrames++;
+      counters.txBytes += p.frame.length;
+      this.tap?.(p, true);
+      this.transmit(p);
     }
     u32[h + (A.VIF_TX_TAIL >>> 2)] = tail;
     return n;
@@ -80,7 +88,19 @@ export class SimVif implements Vif {
   stats(): VifStats { return { ...this.counters }; }
   /** Unplug. */
   close(): void {
-    this.inbox = [];
+    this.taken = this.arrived = this.inbox.length = 0;
     this.transmit = () => { this.counters.txDropped++; };
   }
+}
+
+/** The frame of a transmit descriptor at word `d`: the one copy between the sender's memory and the receiver's. */
+function gathered({ u8, u32, u16 }: CoreMemory, d: number): Packet {
+  const p = Packet.make(u32[d + (A.TXD_LEN >>> 2)]), pieces = u16[(d << 1) + (A.TXD_NFRAGS >>> 1)];
+  let at = 0;
+  for (let i = 0; i < pieces; i++) {
+    const f = d + (A.TXD_FRAGS >>> 2) + 2 * i, from = u32[f], length = u32[f + 1];
+    p.frame.set(u8.subarray(from, from + length), at);
+    at += length;
+  }
+  return p.seal();
 }

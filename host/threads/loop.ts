@@ -23,6 +23,8 @@ export interface LoopOptions {
 interface Source {
   fd: number;
   fn: (revents: number) => void;
+  /** Slept on beside the others (waiterDirect). */
+  direct: boolean;
 }
 
 export class Loop {
@@ -63,13 +65,14 @@ export class Loop {
 
   /**
    * Call fn when fd is ready; an id. `events`: EPOLLIN, EPOLLOUT, EPOLLRDHUP, EPOLLPRI, EPOLLET.
-   * fn may add and remove sources, itself too. Throws when the fd cannot be polled.
+   * fn may add and remove sources, itself too. Throws when the fd cannot be polled. `direct`: a wake-up by it is worth keeping on its
+   * sender's processor (Native.waiterDirect); only a few are.
    */
-  addSource(fd: number, events: number, fn: (revents: number) => void): number {
+  addSource(fd: number, events: number, fn: (revents: number) => void, direct = false): number {
     do this.nextId = this.nextId >= 0x7fffffff ? A.VIF_MAX : this.nextId + 1;
     while (this.sources.has(this.nextId));
     this.control(EPOLL_CTL_ADD, fd, events, this.nextId);
-    this.sources.set(this.nextId, { fd, fn });
+    this.sources.set(this.nextId, { fd, fn, direct: direct && this.native.waiterDirect(this.waiter, fd, 1) === 0 });
     return this.nextId;
   }
   modSource(id: number, events: number): void {
@@ -82,6 +85,7 @@ export class Loop {
     const s = this.sources.get(id);
     if (!s) return;
     this.sources.delete(id);
+    if (s.direct) this.native.waiterDirect(this.waiter, s.fd, 0);
     this.native.epollCtl(this.waiter, EPOLL_CTL_DEL, s.fd, 0, 0);
   }
 

@@ -1,6 +1,7 @@
 /* Time and sleep: the monotonic clock, eventfds, and epoll with nanosecond deadlines taken from linear memory. */
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -12,6 +13,8 @@
 #include "native.h"
 
 #define MAX_READY 512
+/** Descriptors of one waiter that are slept on beside its epoll instance. */
+#define MAX_DIRECT 4
 /** Event id of a watched waiter's timer, which is none of the caller's. */
 #define TIMER_ID UINT32_MAX
 
@@ -37,6 +40,9 @@ struct waiter {
   bool no_pwait2;
   /** Not null: libuv's loop calls (waiterWatch). */
   struct watch *watch;
+  /** See waiterDirect; the first is the epoll instance. */
+  struct pollfd direct[1 + MAX_DIRECT];
+  uint32_t directs;
   struct epoll_event events[MAX_READY];
 };
 
@@ -139,6 +145,7 @@ static napi_value epoll_open(napi_env env, napi_callback_info info) {
     free(w);
     return throw_errno(env, ENOMEM, "epollCreate");
   }
+  w->direct[0] = (struct pollfd){ .fd = w->epfd, .events = POLLIN };
   w->mem = mem;
   w->ready = data;
   w->room = len / 2 < MAX_READY ? (uint32_t)(len / 2) : MAX_READY;
@@ -158,6 +165,29 @@ static napi_value epoll_change(napi_env env, napi_callback_info info) {
   if (!w || !w->mem->base) return ret_i32(env, -EBADF);
   struct epoll_event ev = { .events = (uint32_t)a[3], .data = { .u32 = (uint32_t)a[4] } };
   return ret_i32(env, epoll_ctl(w->epfd, a[1], a[2], &ev) < 0 ? -errno : 0);
+}
+
+/*
+ * waiterDirect(waiter, fd, on): sleep on this descriptor of the waiter itself, too. A wake-up by way of epoll forgets what the kernel knows
+ * of it: a seccomp notification with SYNC_WAKE_UP wakes a sleeper on the caller's processor, without waking an idle one. 0, -ENOSPC when
+ * there are MAX_DIRECT of them, or -errno. Remove it before it is closed.
+ */
+static napi_value waiter_direct(napi_env env, napi_callback_info info) {
+  int32_t a[3];
+  struct waiter *w = args_i32(env, info, 3, a) ? waiter_at(env, (uint32_t)a[0]) : NULL;
+  if (!w || !w->mem->base) return ret_i32(env, -EBADF);
+  struct pollfd *p = w->direct + 1, *end = p + w->directs;
+  while (p < end && p->fd != a[1]) p++;
+  if (!a[2]) {
+    if (p == end) return ret_i32(env, -ENOENT);
+    *p = end[-1];
+    w->directs--;
+  } else if (p == end) {
+    if (w->directs == MAX_DIRECT) return ret_i32(env, -ENOSPC);
+    *p = (struct pollfd){ .fd = a[1], .events = POLLIN };
+    w->directs++;
+  }
+  return ret_i32(env, 0);
 }
 
 static void watch_gone(uv_handle_t *handle) {
@@ -294,8 +324,15 @@ static napi_value epoll_free(napi_env env, napi_callback_info info) {
   return ret_i32(env, 0);
 }
 
-/* One system call; `ns` of sleep at most, rounded up where the kernel has only milliseconds. */
+/* What is ready, after `ns` of sleep at most, rounded up where the kernel has only milliseconds: one system call, unless it sleeps on descriptors directly. */
 static int sleep_once(struct waiter *w, uint64_t ns) {
+  if (ns && w->directs) {
+    int n = sleep_once(w, 0);
+    if (n) return n;
+    struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
+    if ((n = ppoll(w->direct, 1 + w->directs, &t, NULL)) <= 0) return n;
+    ns = 0;
+  }
   if (!w->no_pwait2) {
     struct timespec t = { .tv_sec = (time_t)(ns / 1000000000u), .tv_nsec = (long)(ns % 1000000000u) };
     int n = epoll_pwait2(w->epfd, w->events, (int)w->room, &t, NULL);
@@ -364,5 +401,6 @@ void wait_exports(napi_env env, napi_value exports) {
   export_fn(env, exports, "epollClose", epoll_free);
   export_fn(env, exports, "waiterWatch", waiter_watch);
   export_fn(env, exports, "waiterArm", waiter_arm);
+  export_fn(env, exports, "waiterDirect", waiter_direct);
   export_fn(env, exports, "wait", wait_ready);
 }

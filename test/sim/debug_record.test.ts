@@ -5,6 +5,7 @@ import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { STATIC_BASE } from '../../host/abi/constants.js';
 import { CoreFile } from '../../host/cli/cores.js';
 import { MemoryRecord } from '../../host/debug/memory_record.js';
 import { bytesSource } from '../../host/debug/record_reader.js';
@@ -48,7 +49,7 @@ test('every node of a run with everything random in it: the record replays as it
     assert.is(result.calls, records.calls(node));
     assert.ok(result.framesIn > 500 && result.framesOut > 500, JSON.stringify(result));
     // The whole memory, but for where the host leaves what it hands over.
-    const from = 0x40000;
+    const from = STATIC_BASE;
     assert.is(Buffer.compare(replayer.core.mem.u8.subarray(from), run.nodes.get(node)!.core.mem.u8.subarray(from)), 0, node);
     // Another build of the same sources gives the same frames and results.
     const debug = await Replayer.open(bytesSource(node, sink.file()), CoreFile.build('debug'), { otherBuild: true });

@@ -1,8 +1,10 @@
 // The same seed gives the same run, here, once more, and in a browser; another seed gives another.
-import { readFileSync } from 'node:fs';
+import { readFileSync, readdirSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { CORE_WASM } from '../../host/cli/install.js';
+import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { Chromium } from '../harness/chromium.js';
 import { ROUGH, run } from './scenarios.js';
 
@@ -19,11 +21,15 @@ test('a run with everything random in it repeats to the bit, and depends on its 
   assert.is(first.metrics['bulk2.bytes'], 1e6);
 });
 
-test('headless Chromium gives the same hash', async () => {
+test('headless Chromium gives the same hash, for this and for every example', async () => {
+  const folder = new URL('../../../../examples/sim/', import.meta.url), examples = readdirSync(folder).filter((f) => f.endsWith('.yaml'));
+  const inputs = [ROUGH, ...examples.map((f) => parse(readFileSync(new URL(f, folder), 'utf8')) as ScenarioInput)];
+  const ours: string[] = [];
+  for (const input of inputs) ours.push((await run(module, input)).hash);
+  assert.ok(new Set(ours).size === examples.length + 1 && examples.length > 5);
   const chromium = await Chromium.launch();
   try {
-    const theirs = await chromium.run<string>({ module: new URL('./pages/run_page.js', import.meta.url), args: ROUGH });
-    assert.is(theirs, (await run(module, ROUGH)).hash);
+    assert.equal(await chromium.run<string[]>({ module: new URL('./pages/run_page.js', import.meta.url), args: inputs }), ours);
   } finally {
     await chromium.close();
   }

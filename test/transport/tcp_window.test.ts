@@ -172,6 +172,22 @@ test('a FIN out of order is sacked and waits for what is missing', async () => {
   assert.is(p.readLen(), 0);
 });
 
+test('a FIN out of order is the end of the stream: data beyond it, before or after it came, are not the stream\'s', async () => {
+  for (const order of ['before', 'after', 'in order', 'another FIN']) {
+    const p = await open();
+    if (order === 'before') p.tx('.', 195, 1, 100);
+    p.tx('FP.', 151, 1, 50); // the FIN is 201
+    if (order === 'after') p.tx('.', 195, 1, 100);
+    if (order === 'another FIN') p.tx('FP.', 181, 1, 100);
+    p.all();
+    p.tx('P.', 1, 1, order === 'in order' ? 400 : 150);
+    assert.is(p.text(p.all().pop()!), '. 1:1(0) ack 202', order);
+    assert.is(p.state, 8, order);
+    assert.is(p.readLen(), 200, order);
+    assert.is(p.readLen(), 0, order);
+  }
+});
+
 test('the out-of-order queue is bounded', async () => {
   const p = await open({}, (l, h) => h.setInt(l, 1, 8, 16384));
   const win = p.info(232);

@@ -109,6 +109,15 @@ export function dataQueue(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fi
     len = edge - seq;
     fin = false;
   }
+  // Nothing follows a FIN, not even one that waits for what is before it.
+  if (tp.ofoFin && seqGt(seq + len, tp.ofoFinSeq)) {
+    if (seqGeq(seq, tp.ofoFinSeq)) {
+      outOfWindow(tp, Drop.TCP_OVERWINDOW);
+      return;
+    }
+    len = tp.ofoFinSeq - seq;
+    fin = false;
+  }
   if (seq == tp.rcvNxt) inOrder(tp, skb, offset, len, fin, size);
   else outOfOrder(tp, skb, offset, seq, len, fin);
 }

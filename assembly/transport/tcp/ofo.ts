@@ -121,12 +121,13 @@ export function ofoInsert(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32): b
   return at == end;
 }
 
-/** Move what has become in order to the receive queue. True when anything moved. */
+/** Move what has become in order to the receive queue, up to a FIN that waits. True when anything moved. */
 export function ofoDrain(tp: Tcb): bool {
   let moved = false;
   let c = changetype<Chunk | null>(tp.ofoFirst);
-  while (c && seqLeq(c.seq, tp.rcvNxt)) {
+  while (c && seqLeq(c.seq, tp.rcvNxt) && !(tp.ofoFin && tp.rcvNxt == tp.ofoFinSeq)) {
     unlink(tp, c);
+    if (tp.ofoFin && seqGt(chunkEnd(c), tp.ofoFinSeq)) c.end -= chunkEnd(c) - tp.ofoFinSeq; // it came before the FIN did
     if (seqLt(c.seq, tp.rcvNxt)) dsackExtend(tp, c.seq, seqLt(chunkEnd(c), tp.rcvNxt) ? chunkEnd(c) : tp.rcvNxt);
     if (seqGt(chunkEnd(c), tp.rcvNxt)) {
       c.off += tp.rcvNxt - c.seq;

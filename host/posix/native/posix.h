@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /** Most arguments of one native function. */
-#define POSIX_ARGS 9
+#define POSIX_ARGS 10
 
 /** The arguments of one call; those missing read as 0. */
 struct call {

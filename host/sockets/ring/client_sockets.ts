@@ -123,9 +123,13 @@ export class RingStream extends RingSocket implements StreamSocket {
     const readable = this.open && (this.span(this.load(RX_HEAD), this.rxTail) > 0 || (state & SlotState.ENDED) !== 0);
     if (readable) this.onreadable?.();
     if (this.closed) return;
-    if (this.wants && this.room() > 0) {
-      this.wants = false;
-      this.onwritable?.();
+    if (this.wants) {
+      // The stack told of room that write() had found by itself and filled: ask again, or nobody tells of the next.
+      this.store(APP_WANTS, 1);
+      if (this.room() > 0) {
+        this.wants = false;
+        this.onwritable?.();
+      }
     }
     if (state & SlotState.FAILED) this.failed();
   }
@@ -308,15 +312,20 @@ export class RingDatagrams extends RingSocket implements DatagramSocket {
   }
   /** Tell the outcome of what the stack has taken out of the ring. Before anything is written over it. */
   private settle(): void {
-    const { channel } = this.client, ring = channel.ring(this.slot, false), tail = this.load(TX_TAIL);
-    while (this.sending.length && ((tail - this.sending[0].end) | 0) >= 0) {
-      const { at, peer, done } = this.sending.shift() as Sending;
-      const errno = channel.view.getInt32(ring + ((at + RECORD_ERRNO) & (channel.ringBytes - 1)), true);
-      const error = errno > 0 ? new SocketError(errno, 'send', peer) : undefined;
-      if (done) done(error);
-      else this.failedSend ??= error;
+    const { channel } = this.client, ring = channel.ring(this.slot, false);
+    for (let tail = this.load(TX_TAIL), seen; tail !== seen; tail = this.load(TX_TAIL)) {
+      while (this.sending.length && ((tail - this.sending[0].end) | 0) >= 0) {
+        const { at, peer, done } = this.sending.shift() as Sending;
+        const errno = channel.view.getInt32(ring + ((at + RECORD_ERRNO) & (channel.ringBytes - 1)), true);
+        const error = errno > 0 ? new SocketError(errno, 'send', peer) : undefined;
+        if (done) done(error);
+        else this.failedSend ??= error;
+      }
+      if (!this.sending.some((s) => s.done)) return;
+      this.store(APP_WANTS, 1);
+      // More may have been taken just before the stack could see that it is to tell.
+      seen = tail;
     }
-    if (this.sending.some((s) => s.done)) this.store(APP_WANTS, 1);
   }
 
   send(data: Uint8Array, address?: string, port = 0, control: Uint8Array = NONE, done?: (error?: SocketError) => void): boolean {
