@@ -11,7 +11,7 @@ const out = join(root, 'build/bundle');
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { nuse: 'host/cli/main.ts', stack_worker: 'host/cli/stack_worker.ts', gateway_worker: 'host/cli/gateway_worker.ts', part_worker: 'host/cli/part_worker.ts' },
+  entryPoints: { nuse: 'host/cli/main.ts', stack_worker: 'host/cli/stack_worker.ts', gateway_worker: 'host/cli/gateway_worker.ts', watchdog_worker: 'host/cli/watchdog_worker.ts', part_worker: 'host/cli/part_worker.ts' },
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,

@@ -15,6 +15,7 @@ import { CoreFile } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 import { RecordOut } from './record_out.js';
+import { Watchdog } from './watchdog.js';
 
 export interface SimDebugOptions extends BreakOptions {
   breakNode?: string[];
@@ -112,8 +113,11 @@ export class SimDebug {
   /** Run to the end. */
   async finish(run: ScenarioRun): Promise<void> {
     if (this.breakpoints) this.breakpoints.now = () => run.sim.now;
+    // Under a debugger, events take as long as people think.
+    const dog = this.breakpoints ? undefined : new Watchdog(run);
     if (this.options.frameLog === undefined) run.finish();
     else await new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
+    await dog?.end();
   }
 
   /** The run is over: records are closed, traps told on stderr, each with its record. False when a node has trapped or leaks. */

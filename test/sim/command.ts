@@ -12,9 +12,12 @@ export interface Ended {
 }
 
 /** In the folder of the package unless `cwd` says otherwise. */
-export function nuse(args: readonly string[], cwd = PACKAGE_ROOT): Promise<Ended> {
+export const nuse = (args: readonly string[], cwd = PACKAGE_ROOT): Promise<Ended> => program([join(PACKAGE_ROOT, 'bin/nuse.mjs'), ...args], cwd);
+
+/** A program of node. */
+export function program(args: readonly string[], cwd = PACKAGE_ROOT): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(process.execPath, [join(PACKAGE_ROOT, 'bin/nuse.mjs'), ...args], { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
+    execFile(process.execPath, args, { cwd, maxBuffer: 1 << 26 }, (error, stdout, stderr) => resolve({ code: error ? Number(error.code) : 0, stdout, stderr }));
   });
 }
 

@@ -3,6 +3,7 @@
 // datagram of fragments to a trap (test/fuzz/planted.mjs).
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { STATIC_BASE } from '../../host/abi/constants.js';
@@ -15,7 +16,7 @@ import { shrink } from '../../host/debug/shrink.js';
 import { NodeRecords } from '../../host/sim/recording.js';
 import { ScenarioRun } from '../../host/sim/run.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
-import { folder, nuse } from './command.js';
+import { folder, nuse, program, type Ended } from './command.js';
 import { plantedCore } from './planted.js';
 import { ROUGH } from './scenarios.js';
 
@@ -112,6 +113,15 @@ test('what delta debugging leaves cannot do without any of it', async () => {
   const needed = new Set([3, 57, 58, 912]);
   const fails = (part: readonly number[]): Promise<boolean> => Promise.resolve([...needed].every((n) => part.includes(n)));
   assert.equal(await shrink(Array.from({ length: 1000 }, (_, i) => i), fails), [...needed]);
+});
+
+test('an event that never ends is told with its node and place, and ends the process', async () => {
+  const endless = (where: string): Promise<Ended> => program([fileURLToPath(new URL('./endless.js', import.meta.url)), where]);
+  assert.equal(await endless('nowhere'), { code: 0, stdout: 'over\n', stderr: '' });
+  const [callback, module] = [await endless('callback'), await endless('module')];
+  assert.equal([callback.code, module.code], [125, 125]);
+  assert.match(callback.stderr, /^nuse: node b does not return: 1 s within one event at 1\.5\d{8} s of virtual time, in\n {4}forEver \(\/.*endless\.js:\d+\)\n/);
+  assert.match(module.stderr, /^nuse: node a does not return: 1 s within one event at 0\.5\d{8} s of virtual time, in\n.*(?:\n.*)* {4}forEverInWasm \(/);
 });
 
 test('mistakes in options', async () => {
