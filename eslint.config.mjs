@@ -64,6 +64,12 @@ export default tseslint.config(
   },
   // Tables of packets and calls, one exchange a line.
   { files: ['test/fuzz/seeds*.ts', 'test/fuzz/frames.ts'], rules: { '@stylistic/max-len': 'off' } },
+  // Programs in AssemblyScript that may allocate.
+  {
+    files: ['sdk/**/*.ts', '**/*.as.ts'],
+    languageOptions: { parserOptions: { allowInvalidAST: true } },
+    rules: { '@stylistic/keyword-spacing': 'off', '@stylistic/space-infix-ops': 'off', '@typescript-eslint/consistent-type-imports': 'off' },
+  },
   {
     files: ['assembly/**/*.ts', 'test/assembly/**/*.ts'],
     // Decorators on functions, @inline and @external, are AssemblyScript's.

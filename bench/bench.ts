@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { apiBackToBack } from './api.js';
 import { browserBackToBack } from './browser.js';
 import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
+import { faithfulLines } from './faithful.js';
 import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
 import { recordCost, recordLines } from './record.js';
 import { simFigures, simLines } from './sim.js';
@@ -195,6 +196,11 @@ try {
     const record = await recordCost(ROUNDS, SECONDS);
     result.record = record;
     for (const line of recordLines(record)) console.log(line);
+  }
+  if (!wanted.length || wanted.includes('faithful')) {
+    const lines = await faithfulLines(5);
+    result.faithful = lines;
+    for (const line of lines) console.log(line);
   }
   if (!wanted.length || wanted.includes('sim')) {
     const sim = simFigures(ROUNDS);

@@ -16,6 +16,8 @@ await build({
   outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
+  // Loaded when a scenario has a WASI program: 13 MB.
+  external: ['binaryen'],
   format: 'esm',
   target: 'node20',
   sourcemap: true,

@@ -16,6 +16,7 @@ const TEST = {
   'netcat-traditional': 'nc.traditional', 'bind9-dnsutils': 'dig', 'bind9-host': 'host', 'dnsmasq-base': 'dnsmasq', 'ethtool': 'ethtool',
   'python3-scapy': '/usr/lib/python3/dist-packages/scapy', 'procps': 'ps', 'wget': 'wget', 'wrk': 'wrk', 'chromium': 'chromium',
   'slirp4netns': 'slirp4netns', 'passt': 'pasta', 'nmap': 'nmap', 'arping': 'arping', 'iputils-tracepath': 'tracepath',
+  'clang': 'clang', 'lld': 'wasm-ld', 'wasi-libc': '/usr/include/wasm32-wasi', 'libclang-rt-14-dev-wasm32': '/usr/lib/llvm-14/lib/clang/14.0.6/lib/wasi/libclang_rt.builtins-wasm32.a',
 };
 const PATH = [...(process.env.PATH ?? '').split(':'), '/usr/sbin', '/sbin', '/usr/bin', '/bin'];
 

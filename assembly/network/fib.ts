@@ -60,8 +60,9 @@ export const RTPROT_RA: u32 = 9;
   until: u64;
 }
 
-const MAX: u32 = 1024;
-const BUCKETS: u32 = 512;
+/** A router of a large simulated network has thousands of networks to lead to. */
+const MAX: u32 = 4096;
+const BUCKETS: u32 = 2048;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
 const PMTU_SETS: u32 = 128;

@@ -6,6 +6,7 @@ import { LiveRun, describeHappening, firstDivergence, type Happening, type Happe
 import { ScenarioRun } from '../sim/run.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
+import type { AppFiles } from './sim_apps.js';
 
 export interface CompareOptions {
   json?: boolean;
@@ -93,11 +94,14 @@ class FrameLogReader implements Happenings {
   }
 }
 
-/** A scenario of a file; `set`: fields that are changed in it. */
-export type ScenarioLoader = (file: string, set: readonly string[]) => Scenario;
+/** A scenario of a file, and what loads its applications; `set`: fields that are changed in it. */
+export type ScenarioLoader = (file: string, set: readonly string[]) => { scenario: Scenario; loader: AppFiles };
 
 async function live(file: string, set: readonly string[], core: CoreFile, load: ScenarioLoader): Promise<Happenings> {
-  return FrameLogReader.open(file) ?? new LiveRun(await ScenarioRun.create(load(file, set), { module: core.module }));
+  const log = FrameLogReader.open(file);
+  if (log) return log;
+  const { scenario, loader } = load(file, set);
+  return new LiveRun(await ScenarioRun.create(scenario, { module: core.module, loader }));
 }
 
 /** The other side: a file, `core=FILE`, or a field of the same scenario as in --set. */

@@ -12,6 +12,7 @@ import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 import { shrinkFile, type ShrinkOptions } from './shrink.js';
 import { simulate, type SimOptions } from './sim.js';
+import { prepareFile } from './sim_apps.js';
 import { simDebugOptions } from './sim_debug.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -64,11 +65,17 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     });
   simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
+    .option('--realtime', 'by the wall clock; links to tap:DEVICE lead to devices of the host')
     .option('--workers <n>', 'split the run over so many threads, with the same result')
     .option('--json', 'as JSON')
     .action((file: string, o: SimOptions) => {
       noProgram('sim');
       done(simulate(file, o));
+    });
+  root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
+    .action((module: string, output: string) => {
+      noProgram('sim-prepare');
+      done(prepareFile(module, output));
     });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {

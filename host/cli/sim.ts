@@ -5,16 +5,20 @@ import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
+import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
-import { compareRuns } from './compare.js';
-import { CliError } from './fail.js';
+import { compareRuns, type ScenarioLoader } from './compare.js';
+import { CliError, tell } from './fail.js';
 import { partThread } from './part_threads.js';
+import { AppFiles } from './sim_apps.js';
 import { SimDebug, type SimDebugOptions } from './sim_debug.js';
+import { runInRealTime, type Lateness } from './sim_realtime.js';
 
 export interface SimOptions extends SimDebugOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  realtime?: boolean;
   /** Threads to split the run over. */
   workers?: string;
 }
@@ -44,32 +48,46 @@ function scalar(text: string): unknown {
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const load = (path: string, set: readonly string[]): Scenario => parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }));
+  const load: ScenarioLoader = (path, set) => {
+    const loader = new AppFiles(path);
+    return { loader, scenario: parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader.check) };
+  };
   if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
-  const scenario = load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
+  const { loader, scenario } = load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
   if (workers > 1) debug.refuseParts();
-  const whole = workers > 1 ? undefined : new WholeRun(scenario, debug);
-  const result = whole ? await whole.finish() : await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread);
-  const wall = Number(process.hrtime.bigint() - start) / 1e9;
-  process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : report(file, result, wall));
-  const clean = await whole?.end() ?? true;
-  return clean && result.expectations.every((e) => e.met) ? 0 : 1;
+  if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
+  try {
+    // Promises are of one thread.
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module'), whole = new WholeRun(scenario, loader, debug, !!options.realtime);
+    const result = split ? await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread, loader) : await whole.finish(), { late } = whole;
+    const wall = Number(process.hrtime.bigint() - start) / 1e9;
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late })}\n` : report(file, result, wall));
+    if (late && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.p50)} (median), ${figure('delay', late.p95)} (95 %), ${figure('delay', late.max)} (most)\n`);
+    return await whole.end() && result.expectations.every((e) => e.met) ? 0 : 1;
+  } catch (error) {
+    // An application that does not stop would keep the process from ending.
+    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    throw error;
+  }
 }
 
 /** A run in this thread, which can be debugged. */
 class WholeRun {
+  /** How late a run by the wall clock was. */
+  late?: Lateness;
   private run?: ScenarioRun;
-  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, o);
-  constructor(private readonly scenario: Scenario, private readonly debug: SimDebug) {}
+  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, { ...o, loader: this.loader, realtime: this.realtime });
+  constructor(private readonly scenario: Scenario, private readonly loader: AppFiles, private readonly debug: SimDebug, private readonly realtime: boolean) {}
 
   async finish(): Promise<RunResult> {
-    this.run = await this.make(this.debug.runOptions);
-    await this.debug.finish(this.run);
-    return this.run.result();
+    const run = this.run = await this.make(this.debug.runOptions);
+    if (this.realtime) this.late = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+    else await this.debug.finish(run);
+    return run.result();
   }
   /** After the report: what has trapped, and with which record; whether all was well, or as the scenario expects. */
   async end(): Promise<boolean> {
-    const clean = await this.debug.end(this.run!, this.make);
+    const clean = !this.run || await this.debug.end(this.run, this.realtime ? undefined : this.make);
     return clean || this.scenario.expect.some((e) => e.metric === 'nodes.trapped');
   }
 }
@@ -93,6 +111,8 @@ function report(file: string, r: RunResult, wall: number): string {
   const seconds = r.duration / 1e9;
   const lines = [`${file}: ${Object.keys(r.nodes).length} nodes, ${seconds} s of virtual time in ${wall.toFixed(2)} s, ${r.events} events, seed ${r.seed}`];
   for (const l of r.log) lines.push(`  ${(l.time / 1e9).toFixed(6)} s  ${l.what}`);
+  for (const [app, { stdout, stderr }] of Object.entries(r.output))
+    for (const line of (stdout + stderr).split('\n').slice(0, -1)) lines.push(`  ${app}| ${line}`);
   for (const [k, v] of Object.entries(r.metrics)) if (v !== 0) lines.push(`  ${k.padEnd(32)} ${figure(k, v)}`);
   for (const e of r.expectations) {
     const range = [e.min === undefined ? '' : `at least ${figure(e.metric, e.min)}`, e.max === undefined ? '' : `at most ${figure(e.metric, e.max)}`].filter(Boolean).join(', ');

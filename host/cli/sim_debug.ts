@@ -115,22 +115,23 @@ export class SimDebug {
     if (this.breakpoints) this.breakpoints.now = () => run.sim.now;
     // Under a debugger, events take as long as people think.
     const dog = this.breakpoints ? undefined : new Watchdog(run);
-    if (this.options.frameLog === undefined) run.finish();
+    if (this.options.frameLog === undefined) await run.finishAsync();
     else await new FrameLog(this.options.frameLog, new LiveRun(run)).finish();
     await dog?.end();
   }
 
-  /** The run is over: records are closed, traps told on stderr, each with its record. False when a node has trapped or leaks. */
-  async end(run: ScenarioRun, make: RunMaker): Promise<boolean> {
+  /** `make`: undefined when the run cannot be repeated. The run is over: records are closed, traps told on stderr, each with its record. False when a node has trapped or leaks. */
+  async end(run: ScenarioRun, make: RunMaker | undefined): Promise<boolean> {
     const clean = this.retire(run);
     this.records.close();
     this.breakpoints?.end();
     if (this.coverage) await reportCoverage(this.coverage, run);
     const files = new Map(this.wanted), missing = [...this.traps.keys()].filter((n) => !files.has(n));
-    if (missing.length) for (const [node, file] of await this.recordAgain(make, missing)) files.set(node, file);
+    if (make && missing.length) for (const [node, file] of await this.recordAgain(make, missing)) files.set(node, file);
     for (const [node, { time, error }] of this.traps) {
-      const core = this.coreOf(node), option = core.found ? '' : ` --core ${short(core.path)}`;
-      process.stderr.write(`nuse: node ${node} has trapped at ${(time / 1e9).toFixed(9)} s: ${core.explain(error)}; its record: nuse replay ${short(files.get(node)!)}${option}\n`);
+      const core = this.coreOf(node), option = core.found ? '' : ` --core ${short(core.path)}`, path = files.get(node);
+      const told = path === undefined ? `to have its record next time: --record ${node}=FILE` : `its record: nuse replay ${short(path)}${option}`;
+      process.stderr.write(`nuse: node ${node} has trapped at ${(time / 1e9).toFixed(9)} s: ${core.explain(error)}; ${told}\n`);
     }
     return clean && this.traps.size === 0;
   }
@@ -161,7 +162,7 @@ export class SimDebug {
         if (!left.size) node.sim.stop();
       },
     });
-    run.finish();
+    await run.finishAsync();
     records.close();
     if (left.size) throw new CliError(`node ${[...left].join(', ')} has trapped, but not when the run was repeated`, 'an application of the scenario depends on more than its seed: record with --record');
     return files;

@@ -21,7 +21,8 @@ function tell(): void {
   session.connectToMainThread();
   session.on('Debugger.scriptParsed', ({ params }) => { urls.set(params.scriptId, params.url); });
   session.on('Debugger.paused', ({ params: { callFrames } }) => {
-    const who = names[progress[1]] === undefined ? 'an event' : `node ${names[progress[1]]}`, frames = callFrames.map((f) => describe(f, urls.get(f.location.scriptId) ?? '')).filter((t) => t !== undefined).slice(0, TOLD);
+    const who = names[progress[1]] === undefined ? 'an event' : `node ${names[progress[1]]}`;
+    const frames = callFrames.map((f) => describe(f, urls.get(f.location.scriptId) ?? '')).filter((t) => t !== undefined).slice(0, TOLD);
     writeSync(2, `nuse: ${who} does not return: ${limit} s within one event at ${(progress[2] / 1e9).toFixed(9)} s of virtual time, in\n${frames.join('')}`);
     // The exit must not wait for a debugger, which is this thread.
     session.post('Debugger.evaluateOnCallFrame', { callFrameId: callFrames[callFrames.length - 1].callFrameId, expression: `setImmediate(() => process.exit(${EXIT}))` });

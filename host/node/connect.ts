@@ -2,7 +2,7 @@
 import { isIP, type LookupFunction } from 'node:net';
 import type { LookupAddress } from 'node:dns';
 import type { StreamSocket } from '../sockets/endpoints.js';
-import type { Network } from './network.js';
+import type { Network, Timer } from './network.js';
 
 /** What net.connect() takes, as far as it has a meaning here. */
 export interface ConnectOptions {
@@ -46,7 +46,7 @@ export function connectTo(network: Network, options: ConnectOptions, events: Con
 class Connecting {
   private addresses: LookupAddress[] = [];
   private current?: StreamSocket;
-  private timer?: NodeJS.Timeout;
+  private timer?: Timer;
   private over = false;
 
   constructor(private readonly network: Network, private readonly options: ConnectOptions, private readonly port: number, private readonly events: ConnectEvents) {}
@@ -94,23 +94,23 @@ class Connecting {
     if (localAddress !== undefined || localPort !== undefined) socket.bind(localAddress ?? (to.family === 6 ? '::' : '0.0.0.0'), localPort ?? 0);
     socket.onopen = () => {
       this.over = true;
-      clearTimeout(this.timer);
+      this.network.timers.clearTimeout(this.timer);
       this.events.open(socket);
     };
     socket.onerror = (error) => {
       this.current = undefined;
-      clearTimeout(this.timer);
+      this.network.timers.clearTimeout(this.timer);
       this.next(error);
     };
     socket.connect(to.address, this.port);
     if (!this.addresses.length) return;
-    this.timer = setTimeout(() => {
+    this.timer = this.network.timers.setTimeout(() => {
       this.drop();
       this.next(undefined);
     }, limit);
   }
   private drop(): void {
-    clearTimeout(this.timer);
+    this.network.timers.clearTimeout(this.timer);
     this.current?.close();
     this.current = undefined;
   }

@@ -2,9 +2,28 @@
 import type { LookupFunction } from 'node:net';
 import type { SocketProvider } from '../sockets/endpoints.js';
 
+/** A timer of Timers, as far as sockets use one. */
+export interface Timer {
+  /** Begin anew. */
+  refresh(): unknown;
+  /** Do not keep the process alive. */
+  unref(): unknown;
+}
+/** Timers of the clock that a stack lives by, ms. */
+export interface Timers {
+  setTimeout(fn: () => void, ms: number): Timer;
+  clearTimeout(timer: Timer | undefined): void;
+}
+/** The process's own. */
+export const REAL_TIMERS: Timers = {
+  setTimeout: (fn, ms) => setTimeout(fn, ms),
+  clearTimeout: (timer) => clearTimeout(timer as NodeJS.Timeout | undefined),
+};
+
 export interface Network {
   readonly provider: SocketProvider;
   readonly lookup: LookupFunction;
+  readonly timers: Timers;
   /** One more, or one less, that keeps the process alive. */
   hold(by: 1 | -1): void;
 }

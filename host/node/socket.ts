@@ -5,7 +5,7 @@ import { IPPROTO_TCP, SOL_SOCKET, SO_KEEPALIVE, TCP_KEEPIDLE, TCP_NODELAY } from
 import type { SocketAddress } from '../sockets/address.js';
 import type { StreamSocket } from '../sockets/endpoints.js';
 import { connectTo, type ConnectOptions } from './connect.js';
-import { Hold, type Network } from './network.js';
+import { Hold, type Network, type Timer } from './network.js';
 
 export interface SocketOptions {
   /** Keep our side open when the peer ends its own; default false. */
@@ -60,7 +60,7 @@ export class Socket extends Duplex {
   private failure?: Error;
   private ended = false;
   private resetting = false;
-  private idle?: NodeJS.Timeout;
+  private idle?: Timer;
   private written = 0;
   // the write under way
   private queue: Uint8Array[] = [];
@@ -219,7 +219,7 @@ export class Socket extends Duplex {
   // ---- the end ----
   override _destroy(error: Error | null, callback: (error: Error | null) => void): void {
     this.connecting = false;
-    clearTimeout(this.idle);
+    this.network.timers.clearTimeout(this.idle);
     this.giveUp?.();
     if (this.resetting) this.endpoint?.reset();
     else this.endpoint?.close();
@@ -259,10 +259,11 @@ export class Socket extends Duplex {
   /** 'timeout' after so many ms without a byte either way. */
   setTimeout(ms: number, callback?: () => void): this {
     this.timeout = ms;
-    clearTimeout(this.idle);
+    this.network.timers.clearTimeout(this.idle);
     this.idle = undefined;
     if (ms > 0) {
-      this.idle = setTimeout(() => this.emit('timeout'), ms).unref();
+      this.idle = this.network.timers.setTimeout(() => this.emit('timeout'), ms);
+      this.idle.unref();
       if (callback) this.once('timeout', callback);
     } else if (callback) this.removeListener('timeout', callback);
     return this;

@@ -6,12 +6,10 @@ import { parseConfig } from '../config/parse.js';
 import type { SocketProvider } from '../sockets/endpoints.js';
 import type { ChannelOptions } from '../sockets/ring/layout.js';
 import type { Vif } from '../vif.js';
-import { Datagrams, type DatagramOptions, type RemoteInfo } from './dgram.js';
 import { startEngine, type Engine, type StackRestart } from './engine.js';
-import type { Network } from './network.js';
+import { NetApi } from './net_api.js';
+import { REAL_TIMERS, type Network } from './network.js';
 import { Resolver } from './resolver.js';
-import { Server, type ServerOptions } from './server.js';
-import { Socket, type ConnectionOptions, type SocketOptions } from './socket.js';
 import type { StackChannel } from './sync.js';
 
 /** build/core.wasm, from where tsc puts this file. */
@@ -45,20 +43,21 @@ export interface StackOptions {
   log?: (level: number, text: string) => void;
 }
 
-export class Stack {
+export class Stack extends NetApi {
   /** dns.lookup with the configured name servers. */
   readonly lookup: LookupFunction;
   /** Settles when the stack is gone: undefined after close(), else why (a trap of the core: ERR_NUSE_CORE_TRAP). */
   readonly ended: Promise<Error | undefined>;
-  private readonly network: Network;
+  protected readonly network: Network;
   private holders = 0;
   private keepAlive?: NodeJS.Timeout;
 
   private constructor(private readonly engine: Engine, readonly config: StackConfig) {
+    super();
     const { ended } = engine;
     this.ended = ended;
     this.lookup = new Resolver(engine.provider, config.dns).lookup;
-    this.network = { provider: engine.provider, lookup: this.lookup, hold: (by) => this.hold(by) };
+    this.network = { provider: engine.provider, lookup: this.lookup, timers: REAL_TIMERS, hold: (by) => this.hold(by) };
     void ended.then(() => clearInterval(this.keepAlive));
   }
 
@@ -69,24 +68,6 @@ export class Stack {
     const { vifs, channel, log, restarts, onrestart, wasm = CORE_WASM } = options;
     return new Stack(await startEngine({ config, wasm, vifs, channel, log, restarts, onrestart }), config);
   }
-
-  /** A connection: connect(options, listener?) or connect(port, host?, listener?); as net.connect. */
-  connect(options: ConnectionOptions | number, host?: string | (() => void), listener?: () => void): Socket {
-    const own = typeof options === 'number' ? {} : options;
-    return new Socket(this.network, { ...own }).connect(options, host, listener);
-  }
-  /** The same, bound to the stack: the `createConnection` of http.request and http.Agent. */
-  readonly createConnection = (options: ConnectionOptions, listener?: () => void): Socket => this.connect(options, listener);
-  /** A server: as net.createServer. */
-  createServer(options?: ServerOptions | ((socket: Socket) => void), onConnection?: (socket: Socket) => void): Server {
-    return typeof options === 'function' ? new Server(this.network, {}, options) : new Server(this.network, options, onConnection);
-  }
-  /** A datagram socket: as dgram.createSocket. */
-  createSocket(options: DatagramOptions | 'udp4' | 'udp6', onMessage?: (data: Buffer, from: RemoteInfo) => void): Datagrams {
-    return new Datagrams(this.network, typeof options === 'string' ? { type: options } : options, onMessage);
-  }
-  /** A socket that is not connected yet: as new net.Socket(). */
-  socket(options: SocketOptions = {}): Socket { return new Socket(this.network, { ...options }); }
 
   /** Sockets below Node's shapes, for what those cannot do (raw sockets, ancillary data, any option). */
   get sockets(): SocketProvider { return this.engine.provider; }

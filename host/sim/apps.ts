@@ -4,9 +4,16 @@ import type { DatagramSocket, StreamSocket } from '../sockets/endpoints.js';
 import { DurationHistogram, type HistogramCount } from './histogram.js';
 import type { SimNode } from './node.js';
 import type { AppSpec } from './scenario.js';
+import { SynFlood } from './synflood.js';
 
 /** name -> figure: bit/s, seconds, bytes or numbers. */
 export type Metrics = Record<string, number>;
+
+/** Text of standard output and standard error. */
+export interface AppOutput {
+  stdout: string;
+  stderr: string;
+}
 
 /** What applications see of a node. */
 export type AppNode = Pick<SimNode, 'id' | 'name' | 'sim' | 'sockets' | 'after'>;
@@ -17,6 +24,10 @@ export interface App {
   metrics(end: number): Metrics;
   /** State of the sender, for a series. */
   sample?(): Metrics | undefined;
+  /** What a program has written so far. */
+  readonly output?: AppOutput;
+  /** It uses promises: only a run that settles can have it. */
+  readonly settles?: boolean;
 }
 
 /** An application whose two ends share nothing but the network, so that they can run in different threads: each counts its own, and one takes in what the other has counted. */
@@ -193,6 +204,10 @@ export class Datagrams implements SeparableApp {
   }
 }
 
-export function separableApp(name: string, spec: AppSpec, ends: Ends): SeparableApp {
-  return spec.type === 'bulk' ? new Bulk(name, spec, ends) : new Datagrams(name, spec, ends);
+export function separableApp(name: string, spec: Exclude<AppSpec, { type: 'wasi' | 'module' }>, ends: Ends): SeparableApp {
+  switch (spec.type) {
+    case 'bulk': return new Bulk(name, spec, ends);
+    case 'datagrams': return new Datagrams(name, spec, ends);
+    case 'synflood': return new SynFlood(name, spec, ends);
+  }
 }

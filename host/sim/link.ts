@@ -3,6 +3,15 @@ import type { Channel } from './channel.js';
 import type { Packet } from './packet.js';
 import type { Entity, Simulation } from './simulation.js';
 
+/** What is at an end of a medium: an interface of a node, or something outside of the simulation. */
+export interface LinkEnd {
+  readonly mac: string;
+  /** Where its frames go. */
+  transmit: (p: Packet) => void;
+  /** A frame arrives. */
+  deliver(p: Packet): void;
+}
+
 /** An end of a medium. */
 export interface LinkPort {
   /** Name of the node. */

@@ -2,14 +2,13 @@
 import { Channel, type Arrivals } from './channel.js';
 import { Flight } from './flight.js';
 import { FqCodel } from './fq_codel.js';
-import { Switch, type Link, type LinkPort } from './link.js';
+import { Switch, type Link, type LinkEnd, type LinkPort } from './link.js';
 import { linkName } from './names.js';
 import { Codel, DropTail, Red, type PacketQueue } from './queue.js';
 import { RandomStream } from './random.js';
-import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, reordering, type Rule } from './rules.js';
+import { bernoulliLoss, corruption, duplication, gilbertElliottLoss, jitter, listLoss, protocolDrop, reordering, type Rule } from './rules.js';
 import type { DirectionSpec, LinkSpec, QueueSpec, SettingsSpec } from './scenario.js';
 import type { Entity, Simulation } from './simulation.js';
-import type { SimVif } from './vif.js';
 
 /** A node's own queue in front of a switch, packets. */
 const PORT_QUEUE = 1000;
@@ -19,6 +18,7 @@ const RULES: { [K in keyof SettingsSpec]?: (value: NonNullable<SettingsSpec[K]>,
   loss: bernoulliLoss,
   bursts: gilbertElliottLoss,
   lose: listLoss,
+  drop: protocolDrop,
   corrupt: corruption,
   duplicate: duplication,
   reorder: (o, random) => reordering(o.probability, o.delay, random),
@@ -54,7 +54,7 @@ export class Direction {
 
   private makeQueue(q: QueueSpec): PacketQueue {
     switch (q.type) {
-      case 'droptail': return new DropTail(q.limit);
+      case 'droptail': return new DropTail(q.limit, q.bytes);
       case 'red': return new Red(q, new RandomStream(this.sim.seed, `${this.label} red`), () => this.channel.duration(TYPICAL_BYTES));
       case 'codel': return new Codel(q);
       case 'fq_codel': return new FqCodel(q, this.sim.seed, `${this.label} fq_codel`);
@@ -65,8 +65,8 @@ export class Direction {
 /** What a medium connects: nodes by the order of the link's ends. */
 export interface End {
   name: string;
-  /** Of a node that runs here. */
-  vif?: SimVif;
+  /** Absent: what is there runs elsewhere. */
+  vif?: LinkEnd;
   entity: Entity;
 }
 

@@ -5,6 +5,7 @@ import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
 import { createCore, type Core, type CoreOptions } from '../core.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
+import { guardedExports } from '../sockets/guarded.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import { coreSeed } from './random.js';
 import type { Packet } from './packet.js';
@@ -13,7 +14,7 @@ import { TraceHash } from './trace_hash.js';
 import type { SimVif } from './vif.js';
 
 /** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
-const START = 1e9;
+export const START = 1e9;
 /** Wall clock at the start of a run: 2026-01-01T00:00:00Z, ns. */
 export const WALL_START = 1_767_225_600_000_000_000n;
 /** Turns in a row at one instant: more, and an application calls without end. */
@@ -40,6 +41,7 @@ export class SimNode implements Turner, SocketDriver {
   /** Why it is dead. */
   trap?: Error;
   private readonly hash = new TraceHash();
+  private settling?: CoreSockets;
   private running = false;
   private scheduled = false;
   /** When the timer event fires, ns of the run. */
@@ -48,7 +50,7 @@ export class SimNode implements Turner, SocketDriver {
   private constructor(readonly sim: Simulation, readonly core: Core, readonly vifs: readonly SimVif[], private readonly options: NodeOptions) {
     this.name = options.name;
     this.id = sim.register();
-    this.stack = new Stack(core, { socketEvent: (handle, mask) => { this.sockets.event(handle, mask); }, woken: () => this.wake() });
+    this.stack = new Stack(core, { socketEvent: (handle, mask) => this.socketEvent(handle, mask), woken: () => this.wake() });
     this.sockets = new CoreSockets(core, this);
   }
 
@@ -88,6 +90,20 @@ export class SimNode implements Turner, SocketDriver {
     this.sim.after(this, ns, () => {
       if (!this.trap) this.guard(fn);
     });
+  }
+
+  /**
+   * Sockets of an application that also calls them outside of events, from promises: a trap of the core in such a call ends the node, and
+   * the call fails with ECONNRESET. After an event that has touched one of them the simulation settles (Simulation.runAsync).
+   */
+  settlingSockets(): CoreSockets {
+    this.settling ??= new CoreSockets({ exports: guardedExports(this.core.exports, (e) => this.failed(e)), mem: this.core.mem }, this);
+    return this.settling;
+  }
+  private socketEvent(handle: number, mask: number): void {
+    if (this.sockets.event(handle, mask) || !this.settling) return;
+    this.sim.unsettled = this;
+    this.settling.event(handle, mask);
   }
 
   private seen(slot: number, p: Packet, sent: boolean): void {
@@ -156,9 +172,14 @@ export class SimNode implements Turner, SocketDriver {
   }
 
   private die(error: Error): void {
+    if (this.trap) return;
     this.trap = error;
     for (const v of this.vifs) v.close();
     this.sockets.end();
+    if (this.settling) {
+      this.sim.unsettled = this;
+      this.settling.end();
+    }
     this.options.ontrap?.(this, error);
   }
 }

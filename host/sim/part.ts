@@ -8,6 +8,8 @@ import type { Scenario } from './scenario.js';
 export interface PartSetup {
   scenario: Scenario;
   module: WebAssembly.Module;
+  /** The programs of `wasi` applications, by their files. */
+  programs: ReadonlyMap<string, WebAssembly.Module>;
   /** The part of each node, and which one this is. */
   of: ReadonlyMap<string, number>;
   part: number;
@@ -45,14 +47,14 @@ export class Part implements PartLink {
     this.links = run.plan.links.map((l) => l.name);
   }
 
-  static async create({ scenario, module, of, part }: PartSetup): Promise<Part> {
+  static async create({ scenario, module, programs, of, part }: PartSetup): Promise<Part> {
     const outlets = new Map<number, Outlet>();
     const leaving = (link: number, direction: number, node: string): ReturnType<Outlet['arrivals']> => {
       const to = of.get(node)!;
       if (!outlets.has(to)) outlets.set(to, new Outlet());
       return outlets.get(to)!.arrivals(link, direction);
     };
-    return new Part(await ScenarioRun.create(scenario, { module, part: { has: (n) => of.get(n) === part, leaving } }), outlets);
+    return new Part(await ScenarioRun.create(scenario, { module, loader: { wasi: (file) => Promise.resolve(programs.get(file)!) }, part: { has: (n) => of.get(n) === part, leaving } }), outlets);
   }
 
   step(until: number, arriving: Uint8Array<ArrayBuffer>[]): Promise<Step> {

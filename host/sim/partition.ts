@@ -1,7 +1,7 @@
 // Which nodes of a scenario run together when a run is split over threads. Parts are independent for as long as the shortest delay of
 // the links between them (conservative parallel simulation: Chandy, Misra 1979), so links that are cut should be long, and parts
 // should have about as much to do.
-import { endsOf, linkName, nodeNames } from './names.js';
+import { appNodes, endsOf, linkName, nodeNames } from './names.js';
 import type { Scenario } from './scenario.js';
 
 export interface Partition {
@@ -14,7 +14,7 @@ export interface Partition {
 }
 
 /** Applications whose two ends share nothing but the network. */
-const SEPARABLE = new Set(['bulk', 'datagrams']);
+const SEPARABLE = new Set(['bulk', 'datagrams', 'synflood']);
 
 /** The shortest delay that a link has at any time, in either direction, ns. */
 function leastDelay(s: Scenario, index: number): number {
@@ -60,12 +60,12 @@ export function partition(s: Scenario, wanted: number): Partition {
 function assign(s: Scenario, wanted: number, delays: readonly number[], threshold: number): { of: Map<string, number>; parts: number; load: number } {
   const groups = new Groups(), names = nodeNames(s), weight = new Map<string, number>(), near = new Map<string, string[]>();
   s.links.forEach((l, i) => { if (delays[i] < threshold) groups.join(endsOf(l)); });
-  for (const a of s.apps) if (!SEPARABLE.has(a.type)) groups.join([a.from, a.to]);
+  for (const a of s.apps) if (!SEPARABLE.has(a.type)) groups.join(appNodes(a).map(([, node]) => node));
   const add = (n: string, more: number): void => { weight.set(groups.find(n), (weight.get(groups.find(n)) ?? 0) + more); };
   for (const n of names) add(n, 1);
   // What forwards and what has applications has more to do.
   for (const l of s.links) for (const n of endsOf(l)) add(n, 1);
-  for (const a of s.apps) for (const n of [a.from, a.to]) add(n, 5);
+  for (const a of s.apps) for (const [, n] of appNodes(a)) add(n, 5);
   for (const l of s.links) {
     const [a, b] = endsOf(l).map((n) => groups.find(n));
     if (!l.between || a === b) continue;

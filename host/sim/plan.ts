@@ -3,7 +3,7 @@
 // Link n gets 10.x.y.0/24, or a larger network when it has more than 250 ends, and fd00:n::/64; its k-th end gets address k.
 import { VIF_MAX } from '../abi/constants.js';
 import { emptyConfig, type RouteConfig, type StackConfig } from '../config/config.js';
-import { endsOf, linkName, nodeNames } from './names.js';
+import { endsOf, linkName, nodeNames, tapDevice } from './names.js';
 import type { Mistake, Scenario } from './scenario.js';
 
 /** One end of a link. */
@@ -24,9 +24,21 @@ export interface PlannedNode {
   config: StackConfig;
 }
 
+/** What the host's device at an end of a link is to be configured with. */
+export interface PlannedOutside {
+  device: string;
+  /** `ADDRESS/PREFIX`. */
+  ipv4: string;
+  ipv6: string;
+  /** The node at the other end, which leads to all others. */
+  via: string;
+}
+
 export interface PlannedLink {
   name: string;
+  /** Its ends: nodes, and `tap:DEVICE`. */
   nodes: string[];
+  outside?: PlannedOutside;
   ipv4: { network: string; prefix: number };
   ipv6: { network: string; prefix: number };
 }
@@ -68,7 +80,12 @@ export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
   }
   for (const [i, link] of links.entries()) {
     link.nodes.forEach((n, end) => {
-      const node = nodes.get(n)!, host = end + 1;
+      const host = end + 1, device = tapDevice(n);
+      if (device !== undefined) {
+        link.outside = { device, ipv4: `${dotted(first[i] + host)}/${link.ipv4.prefix}`, ipv6: `fd00:${(i + 1).toString(16)}::${host.toString(16)}/64`, via: dotted(first[i] + (end ? 1 : 2)) };
+        return;
+      }
+      const node = nodes.get(n)!;
       node.ports.push({
         link: i, end, name: `eth${node.ports.length}`, mac: `02:${hex(i >> 8, 2)}:${hex(i & 255, 2)}:00:${hex(host >> 8, 2)}:${hex(host & 255, 2)}`,
         ipv4: dotted(first[i] + host), ipv6: `fd00:${(i + 1).toString(16)}::${host.toString(16)}`,
@@ -102,7 +119,7 @@ function firstHops({ nodes, links }: Plan, from: PlannedNode): Map<number, { por
       for (const port of nodes.get(name)!.ports) {
         if (hop && !direct.has(port.link) && !hops.has(port.link)) hops.set(port.link, hop);
         for (const n of links[port.link].nodes) {
-          if (seen.has(n)) continue;
+          if (seen.has(n) || !nodes.has(n)) continue;
           seen.add(n);
           const via = nodes.get(n)!.ports.find((p) => p.link === port.link)!;
           next.push({ name: n, hop: hop ?? { port, via } });

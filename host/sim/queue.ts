@@ -37,16 +37,16 @@ export class Fifo {
   }
 }
 
-/** At most `limit` packets; what comes to a full queue is dropped. */
+/** At most `limit` packets and `limitBytes` bytes; what would be too much is dropped as it comes. */
 export class DropTail implements PacketQueue {
   private readonly fifo = new Fifo();
   dropped = 0;
-  constructor(private readonly limit: number) {}
+  constructor(private readonly limit: number, private readonly limitBytes = Infinity) {}
 
   get length(): number { return this.fifo.length; }
   get bytes(): number { return this.fifo.bytes; }
   enqueue(p: Packet): void {
-    if (this.fifo.length >= this.limit) this.dropped++;
+    if (this.fifo.length >= this.limit || this.fifo.bytes + p.frame.length > this.limitBytes) this.dropped++;
     else this.fifo.push(p);
   }
   dequeue(): Packet | undefined { return this.fifo.shift(); }

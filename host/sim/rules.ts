@@ -46,6 +46,19 @@ export function listLoss(numbers: readonly number[]): Rule {
   return (fate) => { if (lost.has(++n)) fate.lost = true; };
 }
 
+/** IP protocols that a filter knows. */
+const PROTOCOLS = { icmp: 1, tcp: 6, udp: 17, icmpv6: 58 } as const;
+export type FilteredProtocol = keyof typeof PROTOCOLS;
+
+/** A filter in the way: every packet of these protocols. Of IPv6, those without extension headers. */
+export function protocolDrop(protocols: readonly FilteredProtocol[]): Rule {
+  const numbers = new Set<number>(protocols.map((p) => PROTOCOLS[p]));
+  return (fate, f) => {
+    const type = f[12] << 8 | f[13], protocol = type === 0x0800 ? f[23] : type === 0x86dd ? f[20] : -1;
+    if (numbers.has(protocol)) fate.lost = true;
+  };
+}
+
 export const duplication = (p: number, random: RandomStream): Rule => (fate) => { if (random.chance(p)) fate.copies++; };
 export const corruption = (p: number, random: RandomStream): Rule => (fate) => { if (random.chance(p)) fate.corrupt = true; };
 

@@ -4,16 +4,18 @@
 //   run.finish();
 //   run.result().hash
 import { ConfigError } from '../config/errors.js';
-import { separableApp, type App, type AppNode, type Ends, type Metrics, type SeparableApp } from './apps.js';
+import type { App, AppNode, AppOutput, Metrics, SeparableApp } from './apps.js';
 import type { Arrivals } from './channel.js';
 import { Elsewhere } from './elsewhere.js';
-import { Medium } from './medium.js';
-import { appName, nodeNames } from './names.js';
+import { makeApp, type AppLoader } from './make_app.js';
+import { Medium, type End } from './medium.js';
+import { appNodes, nodeNames, tapDevice } from './names.js';
+import { OutsideEnd } from './outside.js';
 import { SimNode, type NodeOptions } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
 export type { Expectation, LogEntry, RunResult } from './result.js';
-import type { ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
+import type { AppSpec, ChangeSpec, LinkSpec, Mistake, Scenario } from './scenario.js';
 import { Simulation, type Entity } from './simulation.js';
 import { SimVif } from './vif.js';
 
@@ -27,6 +29,10 @@ export interface RunOptions {
   ontrap?: NodeOptions['ontrap'];
   /** The first node that traps ends the run. */
   stopOnTrap?: boolean;
+  /** Where the programs of `wasi` and `module` applications come from. */
+  loader?: AppLoader;
+  /** Whoever runs it does so by the clock and serves `outside`; else a link to a device is a mistake. */
+  realtime?: boolean;
   /** Only this part of the network is run here. */
   part?: RunPart;
 }
@@ -47,12 +53,12 @@ export interface Sample {
   values: Metrics;
 }
 
-const FIRST_PORT = 5001;
-
 export class ScenarioRun {
   /** Those that run here: all of them, unless the run is split. */
   readonly nodes = new Map<string, SimNode>();
   readonly media = new Map<string, Medium>();
+  /** Ends of links outside of the simulation, by device. */
+  readonly outside = new Map<string, OutsideEnd>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
   readonly samples: Sample[] = [];
@@ -75,6 +81,7 @@ export class ScenarioRun {
   /** Everything in place at time 0. Throws ConfigError, and what a core refuses. */
   static async create(scenario: Scenario, options: RunOptions): Promise<ScenarioRun> {
     const mistakes: Mistake[] = [], plan = planNetwork(scenario, mistakes);
+    if (!options.realtime) for (const [i, l] of plan.links.entries()) if (l.outside) mistakes.push({ path: ['links', i], message: `it leads to \`tap:${l.outside.device}\`, where time is real: run it with --realtime` });
     if (mistakes.length) throw new ConfigError(mistakes.map((m) => ({ file: 'scenario', line: 0, key: m.path.join('.'), message: m.message, remedy: 'see docs/simulator.md' })));
     const run = new ScenarioRun(scenario, new Simulation(scenario.seed), plan, options);
     await run.build();
@@ -97,14 +104,8 @@ export class ScenarioRun {
       }));
     }
     for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
-    scenario.apps.forEach((spec, i) => {
-      if (!this.nodes.has(spec.from) && !this.nodes.has(spec.to)) return;
-      const name = appName(spec, i), ends = this.ends(spec, i);
-      const app = separableApp(name, spec, ends);
-      this.apps.push(app);
-      if (!this.nodes.has(spec.from) || !this.nodes.has(spec.to)) this.apart.set(i, app);
-      app.start();
-    });
+    for (const [i, spec] of scenario.apps.entries()) await this.place(spec, i);
+    for (const app of this.apps) app.start();
     for (const change of scenario.schedule) {
       sim.at(this.director, change.at, () => {
         this.directed++;
@@ -116,8 +117,19 @@ export class ScenarioRun {
 
   private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
 
+  /** An application that has an end here. */
+  private async place(spec: AppSpec, index: number): Promise<void> {
+    const here = appNodes(spec).map(([, node]) => this.nodes.has(node));
+    if (!here.includes(true)) return;
+    const app = await makeApp(spec, index, { node: (name) => this.node(name), own: this.nodes, plan: this.plan, loader: this.options.loader ?? {} });
+    this.apps.push(app);
+    if (here.includes(false)) this.apart.set(index, app as SeparableApp);
+  }
+
   private connect(spec: LinkSpec, index: number, vifs: ReadonlyMap<string, SimVif[]>): void {
     const ends = this.plan.links[index].nodes.map((name) => {
+      const device = tapDevice(name);
+      if (device !== undefined) return this.outsideEnd(name, device);
       const slot = this.plan.nodes.get(name)!.ports.findIndex((p) => p.link === index);
       return { name, vif: vifs.get(name)?.[slot], entity: this.node(name) };
     });
@@ -130,10 +142,10 @@ export class ScenarioRun {
     this.media.set(medium.name, medium);
   }
 
-  private ends(spec: Scenario['apps'][number], index: number): Ends {
-    const to = this.plan.nodes.get(spec.to)!;
-    const port = to.ports[0];
-    return { from: this.node(spec.from), to: this.node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
+  private outsideEnd(name: string, device: string): End {
+    const end = new OutsideEnd(this.sim, name);
+    this.outside.set(device, end);
+    return { name, vif: end, entity: end };
   }
 
   private trapped(node: SimNode, error: Error): void {
@@ -179,19 +191,31 @@ export class ScenarioRun {
   }
 
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
-  advance(until: number): void { if (!this.over) this.sim.run(Math.min(until, this.scenario.duration)); }
+  advance(until: number): void {
+    const waits = this.apps.find((a) => a.settles);
+    if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
+    if (!this.over) this.sim.run(Math.min(until, this.scenario.duration));
+  }
   /** Run the next event; false when there is none before the end, which then is the time. Throws as advance() does. */
-  step(): Promise<boolean> {
+  async step(): Promise<boolean> {
     const more = !this.over && this.sim.nextTime <= this.scenario.duration, leave = this.sim.singleStep();
     try {
-      this.finish();
+      await this.finishAsync();
     } finally {
       leave();
     }
-    return Promise.resolve(more);
+    return more;
   }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
+  /** As advance, also with applications that use promises: what they await happens in virtual time. */
+  async advanceAsync(until: number): Promise<void> {
+    const { settle } = this.options.loader ?? {};
+    if (!settle || !this.apps.some((a) => a.settles)) this.advance(until);
+    else if (!this.over) await settle(this.sim, (drain) => this.sim.runAsync(Math.min(until, this.scenario.duration), drain));
+  }
+  /** Run to the end, as advanceAsync. */
+  async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }
 
   /** Figures by name: `APP.goodput`, `LINK.queue.p95`, `LINK.reverse.lost` ... Of a part: what is counted in it alone. */
   metrics(): Metrics {
@@ -217,7 +241,8 @@ export class ScenarioRun {
   /** What has been counted here. */
   outcome(): Outcome {
     const nodes = Object.fromEntries([...this.nodes].map(([name, n]) => [name, n.digest]));
-    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), log: this.log };
+    const output = Object.fromEntries(this.apps.flatMap((a) => (a.output ? [[a.name, a.output]] : [] as [string, AppOutput][])));
+    return { duration: this.sim.now, events: this.sim.events - this.directed, nodes, metrics: this.metrics(), output, log: this.log };
   }
   result(): RunResult { return conclude(this.scenario, this.outcome()); }
 }

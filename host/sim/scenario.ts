@@ -6,6 +6,9 @@ import { parseDuration, parseFigure, parseRate, parseSize } from './units.js';
 const MANY = 20_000;
 const NAME = v.pipe(v.string(), v.regex(/^[A-Za-z][\w.-]{0,30}$/, 'a name: a letter, then up to 30 letters, digits, `_`, `.` or `-`'));
 
+/** An end of a link: a node, or a device outside of the simulation. */
+const END = v.pipe(v.string(), v.regex(/^(tap:[A-Za-z][\w.-]{0,14}|[A-Za-z][\w.-]{0,30})$/, 'the name of a node, or `tap:DEVICE`'));
+
 const measured = (parse: (text: string) => number | undefined, example: string) => v.pipe(
   v.union([v.string(), v.number()], `a quantity such as \`${example}\``), v.transform(String),
   v.check((s) => parse(s) !== undefined, `a quantity such as \`${example}\``), v.transform((s) => parse(s)!));
@@ -17,7 +20,7 @@ const count = (most: number) => {
 const probability = v.pipe(v.number('a probability from 0 to 1'), v.minValue(0, 'a probability from 0 to 1'), v.maxValue(1, 'a probability from 0 to 1'));
 
 const QUEUE = v.variant('type', [
-  v.strictObject({ type: v.literal('droptail'), limit: v.optional(count(1e6), 100) }),
+  v.strictObject({ type: v.literal('droptail'), limit: v.optional(count(1e6), 100), bytes: v.optional(size) }),
   v.strictObject({ type: v.literal('red'), limit: v.optional(count(1e6), 1000), min: v.optional(count(1e6), 20), max: v.optional(count(1e6), 60), probability: v.optional(probability, 0.1) }),
   v.strictObject({ type: v.literal('codel'), limit: v.optional(count(1e6), 1000), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
   v.strictObject({ type: v.literal('fq_codel'), limit: v.optional(count(1e6), 10240), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
@@ -28,6 +31,7 @@ const RULES = {
   loss: v.optional(probability),
   bursts: v.optional(v.strictObject({ toBad: probability, toGood: probability, lossBad: v.optional(probability, 1), lossGood: v.optional(probability, 0) })),
   lose: v.optional(v.pipe(v.array(count(2 ** 31)), v.maxLength(MANY))),
+  drop: v.optional(v.array(v.picklist(['icmp', 'icmpv6', 'tcp', 'udp'], 'icmp, icmpv6, tcp or udp'), 'a list of icmp, icmpv6, tcp and udp')),
   corrupt: v.optional(probability),
   duplicate: v.optional(probability),
   reorder: v.optional(v.strictObject({ probability, delay: duration })),
@@ -40,7 +44,7 @@ export type DirectionSpec = v.InferOutput<typeof DIRECTION>;
 
 const LINK = v.pipe(v.strictObject({
   name: v.optional(NAME),
-  between: v.optional(v.tuple([NAME, NAME], 'two names of nodes')),
+  between: v.optional(v.tuple([END, END], 'two names of nodes')),
   switch: v.optional(v.pipe(v.array(NAME), v.minLength(2, 'at least two names of nodes'), v.maxLength(MANY))),
   wireless: v.optional(v.strictObject({ cells: v.record(NAME, v.strictObject(CHANGES)), wired: v.array(NAME), stations: v.record(NAME, v.nullable(NAME)) })),
   mtu: v.optional(v.pipe(v.number(), v.integer(), v.minValue(68, 'bytes from 68 to 9000'), v.maxValue(9000, 'bytes from 68 to 9000')), 1500),
@@ -58,10 +62,18 @@ const flow = {
   name: v.optional(NAME), from: NAME, to: NAME, port: v.optional(count(65535)), family: v.optional(v.picklist([4, 6], '4 or 6'), 4),
   start: v.optional(duration, '0s'), stop: v.optional(duration), warmup: v.optional(duration, '0s'),
 };
+/** As a program's command line has them: text. */
+const ARGUMENT = v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text or a number'), v.transform(String));
 const APP = v.variant('type', [
   v.strictObject({ type: v.literal('bulk'), ...flow, bytes: v.optional(size) }),
   v.strictObject({ type: v.literal('datagrams'), ...flow, rate, size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(16), v.maxValue(65000)), 1000) }),
-], 'an application: { type: bulk | datagrams, from: NODE, to: NODE ... }');
+  v.strictObject({ type: v.literal('synflood'), ...flow, family: v.optional(v.literal(4, '4'), 4), port: count(65535), perSecond: count(1e6) }),
+  v.strictObject({
+    type: v.literal('wasi'), name: v.optional(NAME), node: NAME, module: v.string(), args: v.optional(v.array(ARGUMENT), []), env: v.optional(v.record(v.string(), ARGUMENT), {}),
+    stdin: v.optional(v.string(), ''), start: v.optional(duration, '0s'), fuel: v.optional(count(2 ** 31 - 1)),
+  }),
+  v.strictObject({ type: v.literal('module'), name: v.optional(NAME), node: NAME, file: v.string(), args: v.optional(v.array(ARGUMENT), []), start: v.optional(duration, '0s') }),
+], 'an application: { type: bulk | datagrams | synflood, from: NODE, to: NODE ... } or { type: wasi | module, node: NODE ... }');
 export type AppSpec = v.InferOutput<typeof APP>;
 
 const CHANGE = v.strictObject({

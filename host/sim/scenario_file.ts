@@ -8,8 +8,13 @@ import { checkNames } from './names.js';
 /** Aliases of YAML can blow up: none are needed that often. */
 const ALIASES = 100;
 
-/** Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`). Throws ConfigError. */
-export function parseScenario(text: string, file: string, override: Readonly<Record<string, unknown>> = {}): Scenario {
+/**
+ * Read a scenario. `override`: what a sweep or an option sets, by the way to it (`links.0.loss`).
+ * `check`: finds more mistakes, which are told with their lines, too. Throws ConfigError.
+ */
+export function parseScenario(
+  text: string, file: string, override: Readonly<Record<string, unknown>> = {}, check?: (scenario: Scenario, mistakes: Mistake[]) => void,
+): Scenario {
   const problems = new Problems(file), lines = new LineCounter();
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
@@ -25,7 +30,10 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   problems.check();
   const mistakes: Mistake[] = [];
   const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && generate(checked);
-  if (scenario) checkNames(scenario, mistakes);
+  if (scenario) {
+    checkNames(scenario, mistakes);
+    check?.(scenario, mistakes);
+  }
   for (const { path, message } of mistakes) problems.add(lineOf(path), path.join('.'), message, 'see docs/simulator.md');
   problems.check();
   return scenario!;

@@ -31,6 +31,8 @@ export class SpinError extends Error {
 export class Simulation {
   /** Virtual time, ns since the start of the run. */
   now = 0;
+  /** The entity whose applications the event that runs has woken, when they use promises. */
+  unsettled?: Entity;
   /** Events run so far. */
   events = 0;
   /** Told of each event before it runs: the number of the entity that made it. */
@@ -89,18 +91,18 @@ export class Simulation {
 
   /** Run what is due up to and including `until`, ns, which is then the time. Throws what an event throws. */
   run(until: number): void {
-    const { queue } = this;
     this.stopped = false;
-    while (!this.stopped) {
-      const next = queue.nextTime;
-      if (this.readyHead < this.readyEnd && next > this.now) this.nextTurn();
-      else if (next <= until) {
-        const e = queue.pop()!;
-        this.now = e.time;
-        this.events++;
-        this.observer?.(e.origin);
-        e.run();
-      } else break;
+    while (!this.stopped && this.step(until)) { /* One thing after the other. */ }
+    if (this.stopped) return;
+    this.now = Math.max(this.now, until);
+  }
+  /** The same where applications use promises: after an event that has woken one, time stands still until `settle` has let it do all it can. */
+  async runAsync(until: number, settle: (entity: Entity) => Promise<void>): Promise<void> {
+    this.stopped = false;
+    while (!this.stopped && this.step(until)) {
+      const { unsettled } = this;
+      this.unsettled = undefined;
+      if (unsettled) await settle(unsettled);
     }
     if (this.stopped) return;
     this.now = Math.max(this.now, until);
@@ -113,6 +115,19 @@ export class Simulation {
       this.stopped = true;
     };
     return () => { this.observer = observer; };
+  }
+  /** The next turn, or else the next event that is due up to `until`; false: there is none. */
+  private step(until: number): boolean {
+    const { queue } = this, next = queue.nextTime;
+    if (this.readyHead < this.readyEnd && next > this.now) this.nextTurn();
+    else if (next <= until) {
+      const e = queue.pop()!;
+      this.now = e.time;
+      this.events++;
+      this.observer?.(e.origin);
+      e.run();
+    } else return false;
+    return true;
   }
   private nextTurn(): void {
     const t = this.ready[this.readyHead++];

@@ -3,6 +3,7 @@
 import { separableApp } from './apps.js';
 import { firstArrival } from './crossing.js';
 import { Elsewhere } from './elsewhere.js';
+import type { AppLoader } from './make_app.js';
 import { appName, nodeNames } from './names.js';
 import type { PartLink, PartOutcome, PartSetup } from './part.js';
 import type { Partition } from './partition.js';
@@ -13,9 +14,11 @@ import { Simulation } from './simulation.js';
 /** Starts a part in a thread. */
 export type PartStarter = (setup: PartSetup) => Promise<PartLink>;
 
-/** Run a scenario to its end. Rejects with what ScenarioRun throws. */
-export async function runInParts(scenario: Scenario, module: WebAssembly.Module, { of, parts, lookahead }: Partition, start: PartStarter): Promise<RunResult> {
-  const started = await Promise.allSettled(Array.from({ length: parts }, (_, part) => start({ scenario, module, of, part })));
+/** Run a scenario to its end. `loader`: of the programs that it names; those with promises run in one thread only. Rejects with what ScenarioRun throws. */
+export async function runInParts(scenario: Scenario, module: WebAssembly.Module, { of, parts, lookahead }: Partition, start: PartStarter, loader: AppLoader = {}): Promise<RunResult> {
+  const programs = new Map<string, WebAssembly.Module>();
+  for (const a of scenario.apps) if (a.type === 'wasi' && loader.wasi) programs.set(a.module, await loader.wasi(a.module));
+  const started = await Promise.allSettled(Array.from({ length: parts }, (_, part) => start({ scenario, module, programs, of, part })));
   const links = started.flatMap((s) => (s.status === 'fulfilled' ? [s.value] : []));
   try {
     for (const s of started) if (s.status === 'rejected') throw s.reason;
@@ -55,15 +58,17 @@ function merge(scenario: Scenario, parts: readonly PartOutcome[]): RunResult {
   const nowhere = new Simulation(scenario.seed);
   scenario.apps.forEach((spec, i) => {
     const counts = parts.map((p) => p.apart.get(i)).filter((c) => c !== undefined);
-    if (!counts.length) return;
+    if (!counts.length || 'node' in spec) return;
     const name = appName(spec, i), end = (node: string): Elsewhere => new Elsewhere(nowhere, node);
     const app = separableApp(name, spec, { from: end(spec.from), to: end(spec.to), address: '', port: 0 });
     for (const c of counts) app.takeIn(c);
     for (const [k, v] of Object.entries(app.metrics(duration))) metrics[`${name}.${k}`] = v;
   });
   const digests = Object.assign({}, ...parts.map((p) => p.nodes)) as RunResult['nodes'];
+  const outputs = Object.assign({}, ...parts.map((p) => p.output)) as RunResult['output'];
+  const output = Object.fromEntries(scenario.apps.map(appName).flatMap((n) => (Object.hasOwn(outputs, n) ? [[n, outputs[n]]] : [])));
   const nodes = Object.fromEntries(nodeNames(scenario).map((n) => [n, digests[n]]));
-  return conclude(scenario, { duration, events: parts.reduce((n, p) => n + p.events, 0), nodes, metrics, log: mergedLog(parts) });
+  return conclude(scenario, { duration, events: parts.reduce((n, p) => n + p.events, 0), nodes, metrics, output, log: mergedLog(parts) });
 }
 
 /** Every part follows the schedule, the first one's lines tell of it; the others are of nodes. */

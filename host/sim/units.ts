@@ -1,4 +1,4 @@
-// Quantities as people write them: `10Mbit`, `20ms`, `100k`. Without a unit: bit/s, seconds, plain numbers.
+// Quantities as people write them: `10Mbit`, `20ms`, `64kB`. The unit is always written; a figure to compare with may be a plain number.
 
 const NUMBER = '(\\d+(?:\\.\\d+)?)';
 const RATE = new RegExp(`^${NUMBER} ?(bit|kbit|Mbit|Gbit)(?:/s)?$`), TIME = new RegExp(`^${NUMBER} ?(ns|us|µs|ms|s|min)$`), SIZE = new RegExp(`^${NUMBER} ?(B|kB|MB|GB|KiB|MiB|GiB)$`);

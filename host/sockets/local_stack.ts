@@ -8,7 +8,6 @@
 //   a.sockets.stream(4).connect('192.0.2.2', 80) ...
 //   a.close();
 import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js';
-import type { CoreExports } from '../abi/exports.js';
 import { monotonicNs, wallOffsetNs } from '../clock.js';
 import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
@@ -17,7 +16,7 @@ import { randomBytes } from '../entropy.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
 import type { Vif } from '../vif.js';
 import { CoreSockets, type SocketDriver } from './core_sockets.js';
-import { stackGone } from './error.js';
+import { guardedExports } from './guarded.js';
 import { Task } from './task.js';
 
 export interface LocalStackOptions {
@@ -53,7 +52,7 @@ export class LocalStack implements SocketDriver {
 
   private constructor(readonly core: Core, private readonly onend: LocalStackOptions['onend']) {
     this.stack = new Stack(core, { socketEvent: (handle, mask) => this.event(handle, mask), woken: () => this.schedule() });
-    this.sockets = new CoreSockets({ exports: this.guarded(core.exports), mem: core.mem }, this);
+    this.sockets = new CoreSockets({ exports: guardedExports(core.exports, (error) => this.trapped(error)), mem: core.mem }, this);
   }
 
   /** Make the core, its devices and its configuration. Throws what the configuration lacks or the core refuses. */
@@ -169,18 +168,5 @@ export class LocalStack implements SocketDriver {
     const why = asCoreTrap(error) as Error;
     this.finish(why);
     this.onend?.(why);
-  }
-
-  /** The core's calls, such that a trap in one ends the stack, and the call fails with ECONNRESET. */
-  private guarded(exports: CoreExports): CoreExports {
-    const entries = Object.entries(exports).filter(([, f]) => typeof f === 'function') as [string, (...args: number[]) => number][];
-    return Object.fromEntries(entries.map(([name, f]) => [name, (a: number, b: number, c: number, d: number, e: number) => {
-      try {
-        return f(a, b, c, d, e);
-      } catch (error) {
-        this.trapped(error);
-        throw stackGone(name.replace(/^sys_/, ''));
-      }
-    }])) as unknown as CoreExports;
   }
 }

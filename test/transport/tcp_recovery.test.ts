@@ -259,4 +259,25 @@ test('super-segments: losses inside one are cut out at segment bounds', async ()
   assert.is(p.info(28) + p.info(32) + p.info(36), 0);
 });
 
+test('CUBIC beside Reno (RFC 9438 4.3): half a segment a round trip up to the window of before a loss, then a whole one', async () => {
+  const p = await open();
+  p.write(10 * MSS);
+  p.all();
+  p.advance(50);
+  p.tx('.', 1, 1, [], { opts: { sack: [[1 + MSS, 1 + 4 * MSS]] } });
+  p.all();
+  p.tx('.', 1, 1 + 10 * MSS);
+  const windows: number[] = [];
+  for (let round = 0; round < 16; round++) {
+    p.write(32 * MSS);
+    const sent = p.all();
+    p.advance(50);
+    for (const s of sent) p.tx('.', 1, (s.seq + s.data.length - p.iss) >>> 0);
+    windows.push(p.cwnd);
+  }
+  // From 7 to 10 by 0.53 each, which is 6 rounds; then 10 more in 10. The cube itself is below 10 for two seconds.
+  assert.is(windows[5], 10, windows.join(' '));
+  assert.is(windows[15], 20, windows.join(' '));
+});
+
 test.run();

@@ -41,6 +41,8 @@ const HYSTART_DELAY_MAX_US: u32 = 16000;
   lastAck: u32;
   endSeq: u32;
   currRtt: u32;
+  /** The window before the latest reduction (RFC 9438 cwnd_prior). Outlives a timeout, whose reduction it describes, too. */
+  priorCwnd: u32;
 }
 @inline function cubic(tp: Tcb): Cubic { return changetype<Cubic>(tp.ca); }
 @inline function ms(): u32 { return <u32>(now() / MS) | 1; } // never 0, which means "no epoch"
@@ -56,7 +58,7 @@ function hystartReset(tp: Tcb): void {
 }
 
 function reset(tp: Tcb): void {
-  memory.fill(tp.ca, 0, offsetof<Cubic>());
+  memory.fill(tp.ca, 0, offsetof<Cubic>("priorCwnd"));
 }
 
 export function cubicInit(tp: Tcb): void {
@@ -74,6 +76,7 @@ export function cubicSetState(tp: Tcb, state: u32): void {
 export function cubicSsthresh(tp: Tcb): u32 {
   const c = cubic(tp);
   c.epochStart = 0;
+  c.priorCwnd = tp.cwnd;
   if (tp.cwnd < c.lastMaxCwnd) c.lastMaxCwnd = tp.cwnd * (SCALE + BETA) / (2 * SCALE);
   else c.lastMaxCwnd = tp.cwnd;
   return max(<u32>(<u64>tp.cwnd * BETA / SCALE), 2);
@@ -127,8 +130,9 @@ function update(tp: Tcb, acked: u32): void {
     c.cnt = target > cwnd ? cwnd / (target - cwnd) : 100 * cwnd;
     if (!c.lastMaxCwnd && c.cnt > 20) c.cnt = 20; // the first epoch: no faster than 5 % an RTT is pointless
   }
-  // RFC 9438 4.3: at least what Reno would get
-  const per = max((cwnd * FRIENDLY) >> 3, 1);
+  // RFC 9438 4.3: at least what Reno would get. Beyond the window of before, Reno's own step (alpha 1): where a small window loses more
+  // than 0.3 by rounding down, the slower one alone would leave CUBIC behind Reno for good.
+  const per = c.tcpCwnd < c.priorCwnd ? max((cwnd * FRIENDLY) >> 3, 1) : max(cwnd, 1);
   if (c.ackCnt > per) {
     const steps = (c.ackCnt - 1) / per;
     c.ackCnt -= steps * per;
