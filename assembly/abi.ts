@@ -90,6 +90,11 @@ export const VIF_TX_HEAD: u32 = 8;
 export const VIF_TX_TAIL: u32 = 12;
 /** u32 out: interface index, 0 = slot unused. */
 export const VIF_IFINDEX: u32 = 16;
+/**
+ * u64 out: the multicast frames that the stack wants, as a hash filter like those of network adapters: bit
+ * ((dst[3] << 3) ^ (dst[4] >> 2) ^ dst[5]) & 63 is set. A back end may drop others of its own accord; broadcasts are always wanted.
+ */
+export const VIF_MULTICAST: u32 = 24;
 
 // ---- Transmit descriptor, TX_DESC_SIZE bytes: one frame as a gather list ----
 export const TX_DESC_SIZE: u32 = 96;

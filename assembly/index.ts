@@ -2,7 +2,7 @@
 import {
   ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
 } from "./abi";
-import { arenaInit, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
+import { arenaInit, arenaIsLarge, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
 import { drbgInit } from "./lib/drbg";
 import { hashInit } from "./lib/hash";
 import { poolUsed } from "./lib/pool";
@@ -37,6 +37,8 @@ const DEFAULT_SOCKETS: u32 = 4096;
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
 const RINGS: usize = memory.data(64 * 4, 4);
+/** Those of a small memory. */
+const FEW_RINGS: u32 = 8;
 
 /**
  * Build all tables in the memory described by the header block: HDR_MEMORY bytes, HDR_SEED, HDR_NOW, HDR_MAX_SOCKETS.
@@ -55,7 +57,8 @@ export function init(): void {
   timerInit();
   sockInit(sockets, carve(<usize>sockets << 1, 4));
   netDeviceInit();
-  for (let i: u32 = 0; i < VIF_MAX; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
+  const rings = arenaIsLarge() ? VIF_MAX : FEW_RINGS;
+  for (let i: u32 = 0; i < rings; i++) store<usize>(RINGS + (<usize>i << 2), vifRingCarve());
   loopbackInit();
   networkInit();
   socketInit(sockets);
@@ -95,6 +98,8 @@ export function events(max: u32): u32 { return sockEvents(max); }
  */
 export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, features: u32): i32 {
   if (vif >= VIF_MAX || netDeviceByVif(vif)) return -Errno.EEXIST;
+  const ring = load<usize>(RINGS + (<usize>vif << 2));
+  if (!ring) return -Errno.ENOMEM;
   if (mtu < 68 || mtu > 65535) return -Errno.EINVAL;
   const d = netDeviceAlloc(DevKind.VIF, ARPHRD_ETHER, name, mtu);
   if (!d) return -Errno.ENOMEM;
@@ -103,7 +108,7 @@ export function dev_register(vif: u32, name: usize, mac: usize, mtu: u32, featur
   macCopy(d.addr, mac);
   store<u32>(d.bcast, 0xffffffff);
   store<u16>(d.bcast, 0xffff, 4);
-  vifAttach(d, vif, load<usize>(RINGS + (<usize>vif << 2)));
+  vifAttach(d, vif, ring);
   return <i32>d.ifindex;
 }
 

@@ -27,7 +27,7 @@ interface Idle {
 
 /** Delivered data packets per second of wall time by number of connections. `ns3`: undefined where ns-3 is not installed. */
 export interface SimFigures {
-  speed: Record<string, { nuse: number; ns3?: number }>;
+  speed: Record<string, { nuse: number; twoThreads: number; ns3?: number }>;
   idle: Record<string, Idle>;
 }
 
@@ -46,13 +46,15 @@ export function simFigures(rounds: number): SimFigures {
   try {
     const peer = buildNs3(dir), speed: SimFigures['speed'] = {};
     for (const [pairs, flows, seconds] of DUMBBELLS) {
-      const nuse: number[] = [], ns3: number[] = [], figures = [pairs, flows, seconds].map(String);
+      const nuse: number[] = [], twoThreads: number[] = [], ns3: number[] = [], figures = [pairs, flows, seconds].map(String);
       for (let i = 0; i < rounds; i++) {
         const ours = json<Speed>(process.execPath, [RUN, 'dumbbell', ...figures]), theirs = peer && json<Speed>(peer, figures);
         nuse.push(ours.packets / ours.wall);
+        const split = json<Speed>(process.execPath, [RUN, 'dumbbell', ...figures, '2']);
+        twoThreads.push(split.packets / split.wall);
         if (theirs) ns3.push(theirs.packets / theirs.wall);
       }
-      speed[flows] = { nuse: median(nuse), ns3: ns3.length ? median(ns3) : undefined };
+      speed[flows] = { nuse: median(nuse), twoThreads: median(twoThreads), ns3: ns3.length ? median(ns3) : undefined };
     }
     return { speed, idle: Object.fromEntries(IDLE.map((n) => [n, json<Idle>(process.execPath, [RUN, 'idle', String(n)])])) };
   } finally {
@@ -64,8 +66,8 @@ export function simFigures(rounds: number): SimFigures {
 export function simLines({ speed, idle }: SimFigures): string[] {
   const MIB = 2 ** 20;
   return [
-    ...Object.entries(speed).map(([flows, { nuse, ns3 }]) => `sim dumbbell ${`${flows} flows`.padEnd(11)} nuse ${nuse.toFixed(0)}   ${
-      ns3 === undefined ? 'ns-3 is not installed (libns3-dev): not compared' : `ns-3 ${ns3.toFixed(0)} packets/s   nuse/ns-3 ${(nuse / ns3).toFixed(2)}`}`),
+    ...Object.entries(speed).map(([flows, { nuse, twoThreads, ns3 }]) => `sim dumbbell ${`${flows} flows`.padEnd(11)} nuse ${nuse.toFixed(0)}   two threads ${twoThreads.toFixed(0)}   ${
+      ns3 === undefined ? 'ns-3 is not installed (libns3-dev): not compared' : `ns-3 ${ns3.toFixed(0)} packets/s   nuse/ns-3 ${(nuse / ns3).toFixed(2)}, ${(twoThreads / ns3).toFixed(2)}`}`),
     ...Object.entries(idle).map(([n, i]) => `sim idle ${`${n} nodes`.padEnd(15)} made in ${i.made.toFixed(1)} s, 3 s of virtual time after ${i.wall.toFixed(1)} s, RSS ${
       (i.rss / MIB).toFixed(0)} MiB, ${(i.each / MIB).toFixed(2)} MiB a node`),
   ];

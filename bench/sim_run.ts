@@ -1,10 +1,13 @@
-// One measurement of the simulator in a process of its own, as bench/sim.ts starts it: `dumbbell PAIRS FLOWS SECONDS` or `idle NODES`.
+// One measurement of the simulator in a process of its own, as bench/sim.ts starts it: `dumbbell PAIRS FLOWS SECONDS [THREADS]` or `idle NODES`.
 // Prints one line of JSON.
 import { readFileSync } from 'node:fs';
 import { CORE_WASM } from '../host/cli/install.js';
+import { partThread } from '../host/cli/part_threads.js';
+import { partition } from '../host/sim/partition.js';
 import { ScenarioRun } from '../host/sim/run.js';
 import type { ScenarioInput } from '../host/sim/scenario.js';
 import { scenarioOf } from '../host/sim/scenario_file.js';
+import { runInParts } from '../host/sim/split_run.js';
 
 /** Bytes of payload of a full segment: 1500 without the headers of IPv4 and TCP with time stamps. */
 const MSS = 1448;
@@ -25,12 +28,14 @@ export function dumbbell(pairs: number, flows: number, duration: number): Scenar
   };
 }
 
-async function speed(pairs: number, flows: number, duration: number): Promise<object> {
-  const run = await ScenarioRun.create(scenarioOf(dumbbell(pairs, flows, duration)), { module }), start = process.hrtime.bigint();
-  run.finish();
-  const wall = seconds(start), cpu = process.cpuUsage(), { metrics, events } = run.result();
+async function speed(pairs: number, flows: number, duration: number, threads = 1): Promise<object> {
+  const scenario = scenarioOf(dumbbell(pairs, flows, duration)), p = partition(scenario, threads);
+  // Only the run counts on either side of the comparison; a split one is timed with the start of its threads.
+  const whole = p.parts === 1 ? await ScenarioRun.create(scenario, { module }) : undefined, start = process.hrtime.bigint();
+  whole?.finish();
+  const { metrics, events } = whole?.result() ?? await runInParts(scenario, module, p, partThread), wall = seconds(start);
   const bytes = Array.from({ length: flows }, (_, i) => metrics[`f${i}.bytes`]).reduce((a, b) => a + b);
-  return { packets: bytes / MSS, wall, cpu: cpu.user, events };
+  return { packets: bytes / MSS, wall, events };
 }
 
 /** Nodes in pairs that do nothing but start, for 3 s: duplicate address detection and router solicitations are over. */
@@ -42,5 +47,5 @@ async function idle(nodes: number): Promise<object> {
   return { made, wall: seconds(start), rss: process.memoryUsage.rss(), each: (process.memoryUsage.rss() - before) / nodes, events: run.sim.events };
 }
 
-const [what, ...figures] = process.argv.slice(2), [a, b, c] = figures.map(Number);
-console.log(JSON.stringify(what === 'idle' ? await idle(a) : await speed(a, b, c)));
+const [what, ...figures] = process.argv.slice(2), [a, b, c, d] = figures.map(Number);
+console.log(JSON.stringify(what === 'idle' ? await idle(a) : await speed(a, b, c, d)));

@@ -3,7 +3,7 @@ export * from './browser.js';
 export { Stack, type StackOptions } from './node/stack.js';
 export type { StackRestart } from './node/engine.js';
 export { Server, type ListenOptions, type ServerOptions } from './node/server.js';
-export type { AppNode } from './node/simulated/app_node.js';
+export type { SimulatedNode } from './node/simulated/simulated_node.js';
 export type { AppMain } from './node/simulated/module_app.js';
 export { Socket, type ConnectionOptions, type SocketOptions } from './node/socket.js';
 export { Datagrams, type DatagramOptions, type RemoteInfo } from './node/dgram.js';

@@ -11,7 +11,7 @@ const out = join(root, 'build/bundle');
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: { nuse: 'host/cli/main.ts', stack_worker: 'host/cli/stack_worker.ts', gateway_worker: 'host/cli/gateway_worker.ts', watchdog_worker: 'host/cli/watchdog_worker.ts', part_worker: 'host/cli/part_worker.ts' },
+  entryPoints: Object.fromEntries(['stack_worker', 'gateway_worker', 'part_worker', 'watchdog_worker', 'sim_worker', 'sim_report'].map((n) => [n, `host/cli/${n}.ts`]).concat([['nuse', 'host/cli/main.ts']])),
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,

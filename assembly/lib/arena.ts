@@ -73,6 +73,8 @@ export function arenaCheck(): void {
 }
 
 export function arenaSeal(): void { A.sealed = 1; }
+/** Whether the memory has room for tables of full size: in a smaller one they would take the place of too many buffers. */
+export function arenaIsLarge(): bool { return A.end >= 32 << 20; }
 /** Bytes not carved yet. */
 export function arenaLeft(): usize { return A.end - A.next; }
 /** Bytes carved so far, counted from address 0. */

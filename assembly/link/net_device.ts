@@ -2,7 +2,7 @@
 // the descriptor ring that the host drains. A device that is full holds frames back (bounded), never blocks.
 import {
   HDR, HDR_TX_PENDING, TX_DESC_SIZE, TX_RING, TXD_CHARGE, TXD_CSUM_OFFSET, TXD_CSUM_START, TXD_FLAGS, TXD_FRAGS, TXD_GSO_SIZE,
-  TXD_GSO_TYPE, TXD_HDR_LEN, TXD_LEN, TXD_NFRAGS, TXD_SKB, VIF, VIF_IFINDEX, VIF_MAX, VIF_STRIDE, VIF_TX_HEAD, VIF_TX_RING,
+  TXD_GSO_TYPE, TXD_HDR_LEN, TXD_LEN, TXD_NFRAGS, TXD_SKB, VIF, VIF_IFINDEX, VIF_MAX, VIF_MULTICAST, VIF_STRIDE, VIF_TX_HEAD, VIF_TX_RING,
   VIF_TX_SIZE, VIF_TX_TAIL, VifFeature, Vnet, Usage,
 } from "../abi";
 import { carveRaw } from "../lib/arena";
@@ -91,6 +91,8 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const BY_VIF: usize = memory.data(64 * 4, 4);
 /** Bit n: vif n has frames in its ring that were not given back. */
 const BUSY: usize = memory.data(8, 8);
+/** The filter's bit of 01:00:5e:00:00:01 and 33:33:00:00:00:01. */
+const ALL_HOSTS: u64 = 1 << 1;
 const LOOPBACK_XMIT: usize = memory.data(4, 4);
 
 export function netDeviceInit(): void {
@@ -160,6 +162,13 @@ export function vifAttach(d: NetDevice, vif: u32, ring: usize): void {
   store<u32>(h, 0, VIF_TX_HEAD);
   store<u32>(h, 0, VIF_TX_TAIL);
   store<u32>(h, d.ifindex, VIF_IFINDEX);
+  store<u64>(h, ALL_HOSTS, VIF_MULTICAST);
+}
+/** The filter's bit of a multicast MAC with these last three bytes. */
+@inline export function vifFilterBit(b3: u32, b4: u32, b5: u32): u64 { return <u64>1 << <u64>(((b3 << 3) ^ (b4 >> 2) ^ b5) & 63); }
+/** Say which multicast frames are wanted: bits of vifFilterBit, to which all hosts' comes; all of them while the device is promiscuous. */
+export function vifFilter(d: NetDevice, bits: u64): void {
+  if (d.kind == DevKind.VIF) store<u64>(VIF + d.vif * VIF_STRIDE, d.promisc ? u64.MAX_VALUE : bits | ALL_HOSTS, VIF_MULTICAST);
 }
 /** One vif's transmit ring, not touched before it is used; call during init only. */
 export function vifRingCarve(): usize { return carveRaw(TX_RING * TX_DESC_SIZE, 64); }

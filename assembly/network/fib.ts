@@ -2,7 +2,7 @@
 // (Waldvogel 1997, without markers: a stack has few lengths), metrics within a prefix, and learnt path MTUs.
 // Prefix lengths count in the 16-byte form: 0.0.0.0/0 is ::ffff:0:0/96.
 import { Errno, Usage } from "../abi";
-import { carve } from "../lib/arena";
+import { arenaIsLarge, carve } from "../lib/arena";
 import { addrCopy, addrEqual, addrIsV4, addrIsZero, addrMask, addrPrefixEqual } from "../lib/addr";
 import { hashBytes } from "../lib/hash";
 import { Pool } from "../lib/pool";
@@ -62,6 +62,8 @@ export const RTPROT_RA: u32 = 9;
 
 /** A router of a large simulated network has thousands of networks to lead to. */
 const MAX: u32 = 4096;
+/** Routes in a small memory. */
+const FEW: u32 = 1024;
 const BUCKETS: u32 = 2048;
 /** RFC 1981 4 / RFC 1191 6.3: ask again after 10 minutes. */
 const PMTU_AGE: u64 = 600 * SEC;
@@ -83,7 +85,7 @@ const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
 
 export function fibInit(): void {
-  POOL.init(Usage.ROUTES, offsetof<Route>(), MAX);
+  POOL.init(Usage.ROUTES, offsetof<Route>(), arenaIsLarge() ? MAX : FEW);
   S.hash = carve(BUCKETS << 2, 4);
   S.pmtu = carve(PMTU_SETS * PMTU_WAYS * offsetof<PmtuEntry>(), 8);
   S.genid = 1;
@@ -169,7 +171,7 @@ function fibExpire(arg: usize): void { fibDel(changetype<Route>(arg)); }
 
 /** Remove every route through a device. */
 export function fibFlush(ifindex: u32): void {
-  for (let i: u32 = 0; i < MAX; i++) {
+  for (let i: u32 = 0; i < POOL.capacity; i++) {
     const r = fibAt(i);
     if (r && r.ifindex == ifindex) fibDel(r);
   }
@@ -177,7 +179,7 @@ export function fibFlush(ifindex: u32): void {
 
 /** Route in slot `i` or null: for dumps, i < fibCapacity(). */
 export function fibAt(i: u32): Route | null { return POOL.live(i) ? changetype<Route>(POOL.at(i)) : null; }
-export function fibCapacity(): u32 { return MAX; }
+export function fibCapacity(): u32 { return POOL.capacity; }
 
 /** Longest match with a device that is up (and is `oif` unless 0), best metric first; null when there is none. */
 export function fibLookup(dst: usize, oif: u32): Route | null {

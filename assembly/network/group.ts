@@ -3,7 +3,7 @@ import { Usage } from "../abi";
 import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
 import { Pool } from "../lib/pool";
 import { Timer } from "../core/timer";
-import { NetDevice, netDeviceByIndex } from "../link/net_device";
+import { NetDevice, netDeviceByIndex, vifFilter, vifFilterBit } from "../link/net_device";
 
 @unmanaged @final export class Group {
   next: usize;
@@ -50,6 +50,7 @@ export function groupHold(d: NetDevice, addr: usize, timerFn: u32): Group | null
     const h = head(d, addr);
     g.next = load<usize>(h);
     store<usize>(h, p);
+    groupFilter(d);
   }
   g.users++;
   return g;
@@ -60,7 +61,17 @@ export function groupFree(g: Group): void {
   let link = head(g.device, g.addr);
   while (load<usize>(link) != changetype<usize>(g)) link = load<usize>(link) + offsetof<Group>("next");
   store<usize>(link, g.next);
+  groupFilter(g.device);
   g.timer.cancel();
   POOL.release(changetype<usize>(g));
+}
+/** Tell the device which groups' frames are wanted. */
+export function groupFilter(d: NetDevice): void { vifFilter(d, bitsOf(d.mc4) | bitsOf(d.mc6)); }
+// RFC 1112 6.4, RFC 2464 7: the last 23 or 32 bits of the group are the MAC's.
+function bitsOf(first: usize): u64 {
+  let bits: u64 = 0;
+  for (let g = changetype<Group | null>(first); g; g = changetype<Group | null>(g.next))
+    bits |= vifFilterBit(load<u8>(g.addr, 13) & (addrIsV4(g.addr) ? 0x7f : 0xff), load<u8>(g.addr, 14), load<u8>(g.addr, 15));
+  return bits;
 }
 @inline export function groupNext(g: Group): Group | null { return changetype<Group | null>(g.next); }

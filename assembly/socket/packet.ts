@@ -7,6 +7,7 @@ import { SOCK_DGRAM, SOCK_RAW, Sock, sockCharge, sockQueueRx } from "../core/soc
 import { CsumState, PktType, Skb, skbAlloc, skbChecksumHelp, skbCopy, skbDrop, skbFree, skbShrink } from "../core/skb";
 import { ethernetPush } from "../link/ethernet";
 import { NetDevice, devXmit, netDeviceByIndex } from "../link/net_device";
+import { groupFilter } from "../network/group";
 import { sockFilter } from "../transport/filter";
 import { ETH_ALEN, ETH_HLEN, ETH_P_ALL, ETH_P_IP, ETH_P_IPV6 } from "../wire/ethernet";
 
@@ -150,6 +151,7 @@ export function packetSetOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
       if (add && (type > MR_UNICAST || (type != MR_PROMISC && type != MR_ALLMULTI && load<u16>(p, 6) != <u16>ETH_ALEN))) return -Errno.EINVAL;
       // The stack already sees every frame its back end does; promiscuous mode is counted for ifi_flags.
       if (type == MR_PROMISC) d.promisc += add ? 1 : d.promisc ? -1 : 0;
+      groupFilter(d);
       return 0;
     }
     case PACKET_AUXDATA: return 0;

@@ -49,6 +49,7 @@ export const VIF_TX_SIZE = 4;
 export const VIF_TX_HEAD = 8;
 export const VIF_TX_TAIL = 12;
 export const VIF_IFINDEX = 16;
+export const VIF_MULTICAST = 24;
 export const TX_DESC_SIZE = 96;
 export const TX_RING = 256;
 export const TXD_LEN = 0;

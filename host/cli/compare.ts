@@ -95,12 +95,12 @@ class FrameLogReader implements Happenings {
 }
 
 /** A scenario of a file, and what loads its applications; `set`: fields that are changed in it. */
-export type ScenarioLoader = (file: string, set: readonly string[]) => { scenario: Scenario; loader: AppFiles };
+export type ScenarioLoader = (file: string, set: readonly string[]) => Promise<{ scenario: Scenario; loader: AppFiles }>;
 
 async function live(file: string, set: readonly string[], core: CoreFile, load: ScenarioLoader): Promise<Happenings> {
   const log = FrameLogReader.open(file);
   if (log) return log;
-  const { scenario, loader } = load(file, set);
+  const { scenario, loader } = await load(file, set);
   return new LiveRun(await ScenarioRun.create(scenario, { module: core.module, loader }));
 }
 

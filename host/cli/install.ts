@@ -17,6 +17,15 @@ export const CORE_WASM = resolve(PACKAGE_ROOT, process.env.NUSE_CORE ?? 'build/c
 export const ADDON = join(NATIVE_BUILD, 'nuse.node');
 export const NUSE_EXEC = join(NATIVE_BUILD, 'nuse-exec');
 
+/** The entry of a worker, or of a part that is loaded when it is needed: beside this file, the bundle's .mjs or tsc's .js. */
+export function entry(name: string): URL {
+  const bundled = new URL(`./${name}.mjs`, import.meta.url);
+  return existsSync(fileURLToPath(bundled)) ? bundled : new URL(`./${name}.js`, import.meta.url);
+}
+
+/** What a part exports that is loaded when it is needed: most commands do without. */
+export const load = async <T>(name: string): Promise<T> => await import(entry(name).href) as T;
+
 export const packageVersion = (): string => (JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8')) as { version: string }).version;
 
 /** The path of `program` in PATH or sbin, or null. */

@@ -11,9 +11,10 @@ import { breakOptions } from './breakpoints.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
 import { shrinkFile, type ShrinkOptions } from './shrink.js';
-import { simulate, type SimOptions } from './sim.js';
+import { simulate } from './sim.js';
 import { prepareFile } from './sim_apps.js';
 import { simDebugOptions } from './sim_debug.js';
+import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -65,12 +66,17 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     });
   simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
+    .option('--out <folder>', 'write what the run leaves: pcapng of every device, flows, time series, events, the result').option('--no-pcap', 'without the captures')
+    .option('--sweep <parameter=values>', 'run with each of the values, as in loss=0,0.01,0.05; repeatable: every combination', list)
+    .option('--seeds <list>', 'run with each of the seeds, as in 1..20').option('-j, --jobs <threads>', 'runs at a time (default: one for each processor)')
+    .option('--shard <i/n>', 'compute the i-th of n parts of a sweep').option('--merge <folders...>', 'take the runs of shards into --out')
+    .option('--emit <engine>', 'print the sweep as a job of kubernetes or slurm, in parts').option('--shards <n>', 'how many parts (default: 10)').option('--image <image>', 'kubernetes: where `nuse` is')
     .option('--realtime', 'by the wall clock; links to tap:DEVICE lead to devices of the host')
     .option('--workers <n>', 'split the run over so many threads, with the same result')
     .option('--json', 'as JSON')
-    .action((file: string, o: SimOptions) => {
+    .action((file: string, o: SweepOptions) => {
       noProgram('sim');
-      done(simulate(file, o));
+      done(isSweep(o) ? sweep(file, o) : simulate(file, o));
     });
   root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
     .action((module: string, output: string) => {

@@ -1,12 +1,10 @@
 // A split simulation's parts in threads of Node.
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { PartLink, PartSetup } from '../sim/part.js';
 import { RemotePart } from '../sim/remote_part.js';
+import { entry } from './install.js';
 
-/** The worker's entry beside this file: the bundle's .mjs, or tsc's .js. */
-const ENTRY = ['./part_worker.mjs', './part_worker.js'].map((f) => new URL(f, import.meta.url)).find((u) => existsSync(fileURLToPath(u)))!;
+const ENTRY = entry('part_worker');
 
 export async function partThread(setup: PartSetup): Promise<PartLink> {
   const worker = new Worker(ENTRY), part = new RemotePart((message, transfer) => worker.postMessage(message, transfer), () => worker.terminate());

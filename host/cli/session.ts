@@ -1,6 +1,4 @@
 // A stack and its programs, as the command's main thread sees them.
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { MAX_NAME_SERVERS, type StackConfig } from '../config/config.js';
 import { loadNative } from '../native.js';
 import { LaunchError, launch, type ShadowLink } from '../posix/launch.js';
@@ -12,7 +10,7 @@ import type { Leases } from './dhcp.js';
 import { CliError } from './fail.js';
 import type { Counters } from './counters.js';
 import type { StackStats } from './format.js';
-import { CORE_WASM, requireBuild } from './install.js';
+import { CORE_WASM, entry, requireBuild } from './install.js';
 import { Gateways } from './gateways.js';
 
 export type Log = ((text: string) => void) | undefined;
@@ -25,12 +23,6 @@ export interface Program {
   /** Resolves when it and everything it started have ended. */
   readonly gone: Promise<void>;
   readonly stdin: NodeJS.WritableStream | null;
-}
-
-/** A worker's entry beside this file: the bundle's .mjs, or tsc's .js. */
-function workerEntry(name: string): URL {
-  const bundled = new URL(`./${name}.mjs`, import.meta.url);
-  return existsSync(fileURLToPath(bundled)) ? bundled : new URL(`./${name}.js`, import.meta.url);
 }
 
 /** The resolv.conf of a stack's programs. */
@@ -100,10 +92,10 @@ export class Session {
     const { log } = options;
     let gateways: Gateways | undefined;
     try {
-      gateways = new Gateways(workerEntry('gateway_worker'), CORE_WASM, config);
+      gateways = new Gateways(entry('gateway_worker'), CORE_WASM, config);
       // What has sockets of its own comes before the programs', which wait for the end of all others.
       const extensions = { ...(config.interfaces.some((i) => i.dhcp) ? { dhcp: {} } : {}), programs: {}, counters: {} };
-      const thread = await StackThread.start({ entry: workerEntry('stack_worker'), wasm: CORE_WASM, config: gateways.config, restarts: RESTARTS, record: options.record, extensions });
+      const thread = await StackThread.start({ entry: entry('stack_worker'), wasm: CORE_WASM, config: gateways.config, restarts: RESTARTS, record: options.record, extensions });
       thread.on('log', (_level: number, text: string) => log?.(text));
       thread.on('notice', (kind: string, body: unknown) => {
         if (kind === 'vif-error') log?.(`interface error: ${JSON.stringify(body)}`);

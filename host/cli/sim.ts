@@ -13,18 +13,23 @@ import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
 import { SimDebug, type SimDebugOptions } from './sim_debug.js';
 import { runInRealTime, type Lateness } from './sim_realtime.js';
+import { TraceFolder } from './sim_trace.js';
+import { scalar } from './sweep_points.js';
 
 export interface SimOptions extends SimDebugOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
+  out?: string;
+  /** --no-pcap */
+  pcap?: boolean;
   realtime?: boolean;
   /** Threads to split the run over. */
   workers?: string;
 }
 
-/** The bytes of a file, or why not. */
-function read(path: string): string {
+/** The text of a file. Throws CliError. */
+export function read(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (e) {
@@ -42,23 +47,20 @@ export function overrides(options: SimOptions): Record<string, unknown> {
   }
   return out;
 }
-function scalar(text: string): unknown {
-  if (/^-?\d+(\.\d+)?(e-?\d+)?$/.test(text)) return Number(text);
-  return text === 'true' ? true : text === 'false' ? false : text;
-}
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const load: ScenarioLoader = (path, set) => {
-    const loader = new AppFiles(path);
-    return { loader, scenario: parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader.check) };
+  const load: ScenarioLoader = async (path, set) => {
+    const loader = new AppFiles(path), scenario = parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader);
+    await loader.prepare(scenario);
+    return { loader, scenario };
   };
   if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
-  const { loader, scenario } = load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
+  const { loader, scenario } = await load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
   if (workers > 1) debug.refuseParts();
-  if (options.realtime && workers > 1) throw new CliError('--realtime runs in one thread', 'leave --workers out');
+  if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');
   try {
     // Promises are of one thread.
-    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module'), whole = new WholeRun(scenario, loader, debug, !!options.realtime);
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module'), whole = new WholeRun(file, scenario, loader, debug, options);
     const result = split ? await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread, loader) : await whole.finish(), { late } = whole;
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
     process.stdout.write(options.json ? `${JSON.stringify({ ...result, late })}\n` : report(file, result, wall));
@@ -76,18 +78,24 @@ class WholeRun {
   /** How late a run by the wall clock was. */
   late?: Lateness;
   private run?: ScenarioRun;
-  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, { ...o, loader: this.loader, realtime: this.realtime });
-  constructor(private readonly scenario: Scenario, private readonly loader: AppFiles, private readonly debug: SimDebug, private readonly realtime: boolean) {}
+  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, { ...o, loader: this.loader, realtime: this.options.realtime });
+  constructor(private readonly file: string, private readonly scenario: Scenario, private readonly loader: AppFiles, private readonly debug: SimDebug, private readonly options: SimOptions) {}
 
   async finish(): Promise<RunResult> {
-    const run = this.run = await this.make(this.debug.runOptions);
-    if (this.realtime) this.late = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
-    else await this.debug.finish(run);
-    return run.result();
+    const { out, pcap, realtime } = this.options, run = this.run = await this.make(this.debug.runOptions), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
+    try {
+      if (realtime) this.late = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+      else await this.debug.finish(run);
+    } finally {
+      folder?.close();
+    }
+    const result = run.result();
+    await folder?.finish(this.file, result);
+    return result;
   }
   /** After the report: what has trapped, and with which record; whether all was well, or as the scenario expects. */
   async end(): Promise<boolean> {
-    const clean = !this.run || await this.debug.end(this.run, this.realtime ? undefined : this.make);
+    const clean = !this.run || await this.debug.end(this.run, this.options.realtime ? undefined : this.make);
     return clean || this.scenario.expect.some((e) => e.metric === 'nodes.trapped');
   }
 }

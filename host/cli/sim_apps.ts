@@ -7,14 +7,16 @@ import { settle } from '../node/simulated/settle.js';
 import type { AppLoader } from '../sim/make_app.js';
 import { appFile } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
+import type { ScenarioFiles } from '../sim/scenario_file.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
 import { CliError } from './fail.js';
 
 /** `file`: the scenario's; names are relative to it. */
-export class AppFiles implements AppLoader {
+export class AppFiles implements AppLoader, ScenarioFiles {
   private readonly programs = new Map<string, Promise<WebAssembly.Module>>();
   constructor(private readonly file: string) {}
 
+  read(file: string): string { return readFileSync(this.path(file), 'utf8'); }
   /** Tell of files that are not there, or not what they should be. */
   readonly check = (scenario: Scenario, mistakes: Mistake[]): void => {
     scenario.apps.forEach((app, i) => {
@@ -34,6 +36,10 @@ export class AppFiles implements AppLoader {
     }
   }
 
+  /** Prepare all WASI programs of a scenario, which takes longer than many a run. */
+  async prepare(scenario: Scenario): Promise<void> {
+    for (const a of scenario.apps) if (a.type === 'wasi') await this.wasi(a.module);
+  }
   wasi(file: string): Promise<WebAssembly.Module> {
     const path = this.path(file), known = this.programs.get(path) ?? prepareWasi(readFileSync(path)).then((b) => WebAssembly.compile(b as BufferSource));
     this.programs.set(path, known);

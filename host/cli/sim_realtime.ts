@@ -19,25 +19,28 @@ export interface Lateness {
 export async function runInRealTime(run: ScenarioRun, tell: (line: string) => void): Promise<Lateness> {
   let stop = (): void => undefined, fail = (_: unknown): void => undefined, told = -Infinity;
   const done = new Promise<void>((resolve, reject) => { [stop, fail] = [resolve, reject]; });
-  const taps = new Taps(loadNative(), () => {
-    try {
-      turn();
-    } catch (e) {
-      fail(e);
-    }
-  });
+  const taps = new Taps(loadNative(), () => { turn().catch(fail); });
   const time = new RealTime(run, () => taps.now(), (late) => {
     const now = run.sim.now;
     if (late < LATE || now < told + TELL_EVERY) return;
     told = now;
     tell(`${(now / 1e9).toFixed(3)} s: ${ms(late)} behind the clock`);
   });
-  function turn(): void {
-    // Frames come in at the time that it is now, and what they start may be due at once.
-    time.turn();
-    taps.receive();
-    taps.sleep(time.turn());
-    if (time.over) stop();
+  let turning = false, again = false;
+  async function turn(): Promise<void> {
+    again = true;
+    if (turning) return;
+    turning = true;
+    while (again) {
+      again = false;
+      // Frames come in at the time that it is now, and what they start may be due at once.
+      await time.turn();
+      taps.receive();
+      const next = await time.turn();
+      if (time.over) return stop();
+      taps.sleep(next);
+    }
+    turning = false;
   }
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, stop);
   try {
@@ -47,7 +50,7 @@ export async function runInRealTime(run: ScenarioRun, tell: (line: string) => vo
       end.write = taps.add(device, run.scenario.links[i].mtu, (frame) => end.receive(frame));
       tell(`${device} leads into the simulation: ip addr add ${ipv4} dev ${device}; ip addr add ${ipv6} dev ${device}; ip route add 10.0.0.0/8 via ${via}`);
     }
-    turn();
+    turn().catch(fail);
     await done;
   } finally {
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);

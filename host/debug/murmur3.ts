@@ -3,7 +3,7 @@
 
 const C1 = 0x239b961b, C2 = 0xab0e9789 | 0, C3 = 0x38b34ae5, C4 = 0xa1e38b93 | 0;
 const BLOCK = 16;
-/** Bytes kept before they are hashed, a multiple of the block. */
+/** Bytes kept before they are hashed, a multiple of the block, for those who do not say. */
 const ROOM = 16384;
 
 const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
@@ -14,24 +14,29 @@ function mixed(h: number): number {
 }
 
 export class Murmur3 {
-  private readonly bytes = new Uint8Array(ROOM);
-  private readonly words = new Int32Array(this.bytes.buffer);
+  private readonly bytes: Uint8Array;
+  private readonly words: Int32Array;
   private readonly h = new Int32Array(4);
   private fill = 0;
   private length = 0;
 
-  constructor(seed = 0) { this.h.fill(seed); }
+  /** `room`: bytes kept before they are hashed, a multiple of 16. */
+  constructor(seed = 0, private readonly room = ROOM) {
+    this.bytes = new Uint8Array(room);
+    this.words = new Int32Array(this.bytes.buffer);
+    this.h.fill(seed);
+  }
 
   u32(v: number): void {
-    if (this.fill + 4 > ROOM) this.drain();
+    if (this.fill + 4 > this.room) this.drain();
     for (let i = 0; i < 32; i += 8) this.bytes[this.fill++] = v >>> i;
     this.length += 4;
   }
   add(b: Uint8Array): void {
     this.length += b.length;
     for (let at = 0; at < b.length;) {
-      if (this.fill === ROOM) this.drain();
-      const n = Math.min(ROOM - this.fill, b.length - at);
+      if (this.fill === this.room) this.drain();
+      const n = Math.min(this.room - this.fill, b.length - at);
       this.bytes.set(n === b.length ? b : b.subarray(at, at + n), this.fill);
       this.fill += n;
       at += n;

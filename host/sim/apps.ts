@@ -22,8 +22,6 @@ export interface App {
   readonly name: string;
   start(): void;
   metrics(end: number): Metrics;
-  /** State of the sender, for a series. */
-  sample?(): Metrics | undefined;
   /** What a program has written so far. */
   readonly output?: AppOutput;
   /** It uses promises: only a run that settles can have it. */
@@ -49,9 +47,6 @@ export interface Ends {
 
 const ANY = { 4: '0.0.0.0', 6: '::' } as const;
 const BLOCK = new Uint8Array(256 << 10).fill(0x6e);
-const IPPROTO_TCP = 6, TCP_INFO = 11;
-/** struct tcp_info of linux/tcp.h. */
-const TCPI_RTT = 68, TCPI_SND_SSTHRESH = 76, TCPI_SND_CWND = 80, TCPI_BYTES = 84;
 
 /** As much as TCP carries, or `bytes`. */
 export class Bulk implements SeparableApp {
@@ -124,13 +119,6 @@ export class Bulk implements SeparableApp {
       bytes: this.received, goodput: ns > 0 ? (this.received - this.warm) * 8e9 / ns : 0, finished: this.finished === undefined ? 0 : 1,
       time: ((this.finished ?? end) - start) / 1e9, failed: this.failure ? 1 : 0,
     };
-  }
-  sample(): Metrics | undefined {
-    if (!this.socket) return undefined;
-    const b = this.socket.getOption(IPPROTO_TCP, TCP_INFO, TCPI_BYTES);
-    if (b.length < TCPI_BYTES) return undefined;
-    const v = new DataView(b.buffer, b.byteOffset);
-    return { cwnd: v.getUint32(TCPI_SND_CWND, true), ssthresh: v.getUint32(TCPI_SND_SSTHRESH, true), rtt: v.getUint32(TCPI_RTT, true) / 1e6, received: this.received };
   }
 }
 

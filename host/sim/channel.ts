@@ -19,6 +19,10 @@ export interface ChannelStats {
   duplicated: number;
 }
 
+/** What befalls a frame that does not simply pass: the queue drops it, a rule loses it, the link is down, a bit is turned over, there are two of it. */
+export type Mishap = 'dropped' | 'lost' | 'down' | 'corrupted' | 'duplicated';
+/** `copy`: the corrupted frame, which goes on in its place. */
+export type MishapObserver = (what: Mishap, frame: Uint8Array, copy?: Uint8Array) => void;
 /** Where frames arrive: a Flight, or the way to another part of the run. Arguments as of Flight. */
 export type Arrivals = Pick<Flight, 'add' | 'overtake'>;
 
@@ -32,6 +36,7 @@ export class Channel {
   readonly stats: ChannelStats = { frames: 0, bytes: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
   private readonly rules: Rule[] = [];
   private readonly fate: Fate = { lost: false, copies: 0, corrupt: false, extra: 0, overtakes: false };
+  private observer?: MishapObserver;
   /** The frame that is being sent, and the event of its end. */
   private sending?: Packet;
   private readonly sent: SimEvent;
@@ -56,7 +61,17 @@ export class Channel {
   set up(up: boolean) {
     this.isUp = up;
     if (up) return;
-    while (this.queue.dequeue(this.sim.now)) this.stats.down++;
+    for (let p = this.queue.dequeue(this.sim.now); p; p = this.queue.dequeue(this.sim.now)) this.isDown(p.frame);
+  }
+  private isDown(frame: Uint8Array): void {
+    this.stats.down++;
+    this.observer?.('down', frame);
+  }
+
+  /** Tell what befalls frames from now on. */
+  observe(observer: MishapObserver): void {
+    this.observer = observer;
+    this.queue.ondrop = (p) => observer('dropped', p.frame);
   }
 
   /** Add a rule; the function returned removes it. */
@@ -70,7 +85,7 @@ export class Channel {
 
   send(p: Packet): void {
     if (!this.isUp) {
-      this.stats.down++;
+      this.isDown(p.frame);
       return;
     }
     const { now } = this.sim;
@@ -97,7 +112,7 @@ export class Channel {
     stats.frames++;
     stats.bytes += p.frame.length;
     if (!this.isUp) {
-      stats.down++;
+      this.isDown(p.frame);
       return;
     }
     fate.lost = fate.corrupt = fate.overtakes = false;
@@ -105,13 +120,17 @@ export class Channel {
     for (const rule of this.rules) rule(fate, p.frame, sim.now);
     if (fate.lost) {
       stats.lost++;
+      this.observer?.('lost', p.frame);
       return;
     }
     const sent = fate.corrupt ? this.corrupted(p.frame) : p;
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;
-    if (fate.copies) sent.shared = true;
+    if (fate.copies) {
+      sent.shared = true;
+      this.observer?.('duplicated', p.frame);
+    }
     for (let i = 0; i <= fate.copies; i++) {
       const sequence = sim.sequence(owner, at);
       if (fate.overtakes) arrivals.overtake(at, owner.id, sequence, sent);
@@ -124,6 +143,12 @@ export class Channel {
     this.stats.corrupted++;
     const out = frame.slice(), at = 14 + this.random.below(Math.max(frame.length - 14, 1));
     if (at < out.length) out[at] ^= 1 << this.random.below(8);
-    return Packet.copy(out);
+    const copy = Packet.copy(out);
+    if (this.observer) {
+      // It is known by its frame from now on, which must not be used for another.
+      copy.shared = true;
+      this.observer('corrupted', frame, copy.frame);
+    }
+    return copy;
   }
 }

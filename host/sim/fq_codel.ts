@@ -23,6 +23,7 @@ export class FqCodel implements PacketQueue {
   length = 0;
   bytes = 0;
   dropped = 0;
+  ondrop?: (p: Packet) => void;
 
   /** `seed` and `label`: of the hash that sorts packets into buckets. */
   constructor(private readonly o: CodelOptions, seed: number, label: string) { this.salt = parseInt(derive(seed, label).slice(0, 8), 16); }
@@ -74,6 +75,7 @@ export class FqCodel implements PacketQueue {
   private lost(p: Packet): void {
     this.left(p);
     this.dropped++;
+    this.ondrop?.(p);
   }
   private dropFattest(): void {
     let fattest: Flow | undefined;

@@ -124,6 +124,11 @@ export class Medium implements Link {
     return hub;
   }
 
+  /** Every channel, and what it is called: `forward`, or `to NODE` on a segment. */
+  directions(): { name: string; channel: Channel }[] {
+    return [...this.forward, ...this.reverse].map((d) => ({ name: d.label.slice(`link ${this.name} `.length), channel: d.channel }));
+  }
+
   /** Change parameters: both directions of a link, unless `reverse` says otherwise for one. */
   set(settings: SettingsSpec, reverse: SettingsSpec = this.hub ? {} : settings): void {
     for (const d of this.forward) d.set(settings);

@@ -100,6 +100,11 @@ export class SimNode implements Turner, SocketDriver {
     this.settling ??= new CoreSockets({ exports: guardedExports(this.core.exports, (e) => this.failed(e)), mem: this.core.mem }, this);
     return this.settling;
   }
+  /** Handles of all its sockets. */
+  *handles(): Generator<number> {
+    yield* this.sockets.handles();
+    if (this.settling) yield* this.settling.handles();
+  }
   private socketEvent(handle: number, mask: number): void {
     if (this.sockets.event(handle, mask) || !this.settling) return;
     this.sim.unsettled = this;

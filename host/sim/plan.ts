@@ -3,6 +3,7 @@
 // Link n gets 10.x.y.0/24, or a larger network when it has more than 250 ends, and fd00:n::/64; its k-th end gets address k.
 import { VIF_MAX } from '../abi/constants.js';
 import { emptyConfig, type RouteConfig, type StackConfig } from '../config/config.js';
+import { NetworkTree } from './aggregate.js';
 import { endsOf, linkName, nodeNames, tapDevice } from './names.js';
 import type { Mistake, Scenario } from './scenario.js';
 
@@ -48,8 +49,13 @@ export interface Plan {
   links: PlannedLink[];
 }
 
-/** Sockets of a node when nothing is said. Its memory is that of any stack: what is not used is not resident. */
+/** Sockets of a node when nothing is said. */
 const SOCKETS = 256;
+/**
+ * Memory of a node, bytes, when nothing is said and it has few links, routes and sockets. What is not used is not resident, but the engine collects
+ * garbage more often the more memories there are, and the larger: with those of any stack, a thousand nodes would start half as fast.
+ */
+const MEMORY = 16 << 20, FEW_LINKS = 8, FEW_ROUTES = 900;
 const NET10 = 10 * 2 ** 24, SMALLEST = 256;
 const dotted = (n: number): string => [24, 16, 8, 0].map((s) => Math.floor(n / 2 ** s) % 256).join('.');
 const hex = (n: number, digits: number): string => n.toString(16).padStart(digits, '0');
@@ -95,6 +101,8 @@ export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
   }
   for (const node of nodes.values()) configure(node, s, links);
   routes({ nodes, links });
+  for (const { name, ports, config } of nodes.values())
+    if (s.nodes[name]?.memory === undefined && ports.length <= FEW_LINKS && config.routes.length <= FEW_ROUTES && config.sockets! <= SOCKETS) config.memory = MEMORY;
   return { nodes, links };
 }
 
@@ -131,21 +139,26 @@ function firstHops({ nodes, links }: Plan, from: PlannedNode): Map<number, { por
   return hops;
 }
 
-/** The neighbour that most lead to is the default route; the others stand beside it. */
+/** The fewest routes that lead to every link by its first hop, for each family: as the links' networks lie. */
 function routes(plan: Plan): void {
+  const four = new NetworkTree(plan.links.map(({ ipv4 }) => ({ bits: number(ipv4.network), length: ipv4.prefix })));
+  const six = new NetworkTree(plan.links.map((_, i) => ({ bits: NET6 + i + 1, length: 32 })));
   for (const node of plan.nodes.values()) {
-    const hops = firstHops(plan, node), uses = new Map<PlannedPort, number>();
-    for (const { via } of hops.values()) uses.set(via, (uses.get(via) ?? 0) + 1);
-    const most = [...uses].reduce<PlannedPort | undefined>((best, [via, n]) => (best && uses.get(best)! >= n ? best : via), undefined);
-    if (!most) continue;
-    const list: RouteConfig[] = [];
-    const add = (dev: string, via: PlannedPort, link: PlannedLink | undefined): void => {
-      list.push({ network: link?.ipv4.network ?? '0.0.0.0', prefix: link?.ipv4.prefix ?? 0, via: via.ipv4, dev });
-      list.push({ network: link?.ipv6.network ?? '::', prefix: link?.ipv6.prefix ?? 0, via: via.ipv6, dev });
-    };
-    for (const [i, { port, via }] of hops) if (via !== most) add(port.name, via, plan.links[i]);
-    add(node.ports.find((p) => p.link === most.link)!.name, most, undefined);
-    node.config.routes = list.filter((r) => !r.network.includes(':') || has6(node, r.dev!));
+    const ways: { port: PlannedPort; via: PlannedPort }[] = [], numbers = new Map<PlannedPort, number>(), to: number[] = [], to6: number[] = [];
+    for (const [i, way] of firstHops(plan, node)) {
+      let n = numbers.get(way.via);
+      if (n === undefined) numbers.set(way.via, n = ways.push(way) - 1);
+      to[i] = n;
+      if (has6(node, way.port.name)) to6[i] = n;
+    }
+    node.config.routes = [
+      ...four.routes(to).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: four.name(bits, length, dotted), prefix: length, via: ways[n].via.ipv4, dev: ways[n].port.name })),
+      ...six.routes(to6).map(({ prefix: { bits, length }, to: n }): RouteConfig => ({ network: six.name(bits, length, network6), prefix: length, via: ways[n].via.ipv6, dev: ways[n].port.name })),
+    ];
   }
 }
+const network6 = (bits: number, length: number): string => (length ? `${hex(Math.floor(bits / 65536), 4)}:${(bits % 65536).toString(16)}::` : '::');
+/** fd00::/16, as the first of 32 bits. */
+const NET6 = 0xfd00 * 65536;
+const number = (address: string): number => address.split('.').reduce((n, part) => n * 256 + Number(part), 0);
 const has6 = (node: PlannedNode, dev: string): boolean => node.config.interfaces.some((i) => i.name === dev && i.addresses.length > 1);

@@ -11,6 +11,8 @@ export interface PacketQueue {
   readonly bytes: number;
   /** Packets dropped so far. */
   readonly dropped: number;
+  /** Told of each. */
+  ondrop?: (p: Packet) => void;
 }
 
 /** A first-in first-out list without shifting. */
@@ -41,13 +43,18 @@ export class Fifo {
 export class DropTail implements PacketQueue {
   private readonly fifo = new Fifo();
   dropped = 0;
+  ondrop?: (p: Packet) => void;
   constructor(private readonly limit: number, private readonly limitBytes = Infinity) {}
 
   get length(): number { return this.fifo.length; }
   get bytes(): number { return this.fifo.bytes; }
   enqueue(p: Packet): void {
-    if (this.fifo.length >= this.limit || this.fifo.bytes + p.frame.length > this.limitBytes) this.dropped++;
-    else this.fifo.push(p);
+    if (this.fifo.length < this.limit && this.fifo.bytes + p.frame.length <= this.limitBytes) {
+      this.fifo.push(p);
+      return;
+    }
+    this.dropped++;
+    this.ondrop?.(p);
   }
   dequeue(): Packet | undefined { return this.fifo.shift(); }
 }
@@ -71,6 +78,7 @@ export class Red implements PacketQueue {
   private sinceDrop = -1;
   private idleSince = 0;
   dropped = 0;
+  ondrop?: (p: Packet) => void;
   /** `typical`: ns that sending a packet takes. */
   constructor(private readonly o: RedOptions, private readonly random: RandomStream, private readonly typical: () => number) {}
 
@@ -80,6 +88,7 @@ export class Red implements PacketQueue {
     this.updateAverage(now);
     if (this.fifo.length >= this.o.limit || this.marks()) {
       this.dropped++;
+      this.ondrop?.(p);
       return;
     }
     this.fifo.push(p);
@@ -180,13 +189,18 @@ export class Codel implements PacketQueue {
   private readonly fifo = new Fifo();
   private readonly state: CodelState;
   dropped = 0;
+  ondrop?: (p: Packet) => void;
   constructor(private readonly o: CodelOptions) { this.state = new CodelState(o); }
 
   get length(): number { return this.fifo.length; }
   get bytes(): number { return this.fifo.bytes; }
   enqueue(p: Packet): void {
-    if (this.fifo.length >= this.o.limit) this.dropped++;
+    if (this.fifo.length >= this.o.limit) this.lost(p);
     else this.fifo.push(p);
   }
-  dequeue(now: number): Packet | undefined { return this.state.dequeue(this.fifo, now, () => { this.dropped++; }); }
+  dequeue(now: number): Packet | undefined { return this.state.dequeue(this.fifo, now, (p) => this.lost(p)); }
+  private lost(p: Packet): void {
+    this.dropped++;
+    this.ondrop?.(p);
+  }
 }

@@ -8,7 +8,7 @@ const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
 
 /** 32 hexadecimal digits out of the seed and a label. */
 export function derive(seed: number, label: string): string {
-  const h = new Murmur3();
+  const h = new Murmur3(0, 64);
   h.add(utf8.encode(`${seed}/${label}`));
   return h.hex;
 }

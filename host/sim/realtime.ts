@@ -9,19 +9,19 @@ export class RealTime {
   private readonly start: number;
 
   /** `clock`: monotonic, ns; the run begins now. `onlate` hears of every turn that ran events, with how late the first one was. */
-  constructor(private readonly run: Pick<ScenarioRun, 'sim' | 'scenario' | 'advance'>, private readonly clock: () => number, private readonly onlate?: (ns: number) => void) {
+  constructor(private readonly run: Pick<ScenarioRun, 'sim' | 'scenario' | 'advanceAsync'>, private readonly clock: () => number, private readonly onlate?: (ns: number) => void) {
     this.start = clock() - run.sim.now;
   }
 
-  /** Run what is due by now. When to come back, ns of the clock. */
-  turn(): number {
+  /** Run what is due by now. When to come back, ns of the clock. One turn at a time. */
+  async turn(): Promise<number> {
     const { run: { sim, scenario }, start } = this, now = Math.max(this.clock() - start, sim.now);
     if (sim.nextTime <= Math.min(now, scenario.duration)) {
       const late = now - sim.nextTime;
       this.late.add(late);
       this.onlate?.(late);
     }
-    this.run.advance(now);
+    await this.run.advanceAsync(now);
     return start + Math.min(sim.nextTime, scenario.duration);
   }
   /** The end of the scenario has come. */

@@ -44,13 +44,13 @@ export interface RunPart {
   leaving(link: number, direction: number, node: string): Arrivals;
 }
 
-/** One line of a time series. */
-export interface Sample {
-  /** ns of the run. */
-  time: number;
-  /** Application or link. */
-  of: string;
-  values: Metrics;
+/** Who looks on: between events, so that a run is the same without. */
+export interface RunObserver {
+  /** When to look, ns; later after each look(). */
+  readonly nextLook: number;
+  look(): void;
+  /** There is a new line in the log. */
+  noted(entry: LogEntry): void;
 }
 
 export class ScenarioRun {
@@ -61,7 +61,7 @@ export class ScenarioRun {
   readonly outside = new Map<string, OutsideEnd>();
   readonly apps: App[] = [];
   readonly log: LogEntry[] = [];
-  readonly samples: Sample[] = [];
+  observer?: RunObserver;
   private readonly director: Entity;
   /** A trap has ended it. */
   private over = false;
@@ -112,7 +112,6 @@ export class ScenarioRun {
         this.change(change);
       });
     }
-    if (scenario.sample !== undefined) this.sampleEvery(scenario.sample);
   }
 
   private node(name: string): AppNode { return this.nodes.get(name) ?? this.elsewhere.get(name)!; }
@@ -156,8 +155,10 @@ export class ScenarioRun {
     this.sim.stop();
   }
   private note(what: string, author: Entity = this.director): void {
-    this.log.push({ time: this.sim.now, what });
+    const entry = { time: this.sim.now, what };
+    this.log.push(entry);
     this.authors.push(author.id);
+    this.observer?.noted(entry);
   }
 
   /** One entry of the schedule, now. */
@@ -176,25 +177,11 @@ export class ScenarioRun {
     for (const m of this.media.values()) m.divide(together);
   }
 
-  private sampleEvery(period: number): void {
-    const { sim } = this;
-    this.directed++;
-    for (const app of this.apps) {
-      const values = app.sample?.();
-      if (values) this.samples.push({ time: sim.now, of: app.name, values });
-    }
-    for (const m of this.media.values()) {
-      const [first] = m.forward;
-      this.samples.push({ time: sim.now, of: m.name, values: { packets: first.channel.queue.length, queued: first.channel.queue.bytes } });
-    }
-    sim.after(this.director, period, () => this.sampleEvery(period));
-  }
-
   /** Run on until this time, ns, at most to the end of the scenario. Throws SpinError and what applications throw. */
   advance(until: number): void {
     const waits = this.apps.find((a) => a.settles);
     if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
-    if (!this.over) this.sim.run(Math.min(until, this.scenario.duration));
+    for (const stop of this.stops(until)) this.sim.run(stop);
   }
   /** Run the next event; false when there is none before the end, which then is the time. Throws as advance() does. */
   async step(): Promise<boolean> {
@@ -212,7 +199,22 @@ export class ScenarioRun {
   async advanceAsync(until: number): Promise<void> {
     const { settle } = this.options.loader ?? {};
     if (!settle || !this.apps.some((a) => a.settles)) this.advance(until);
-    else if (!this.over) await settle(this.sim, (drain) => this.sim.runAsync(Math.min(until, this.scenario.duration), drain));
+    else {
+      await settle(this.sim, async (drain) => {
+        for (const stop of this.stops(until)) await this.sim.runAsync(stop, drain);
+      });
+    }
+  }
+  /** Times to run to one after the other: where somebody looks on, and the end. */
+  private* stops(until: number): Generator<number> {
+    if (this.over) return;
+    const { sim, observer: o } = this, end = Math.min(until, this.scenario.duration);
+    while (o && o.nextLook <= end) {
+      yield o.nextLook;
+      if (sim.now < o.nextLook) return;
+      o.look();
+    }
+    yield end;
   }
   /** Run to the end, as advanceAsync. */
   async finishAsync(): Promise<void> { await this.advanceAsync(this.scenario.duration); }

@@ -96,6 +96,8 @@ const GENERATE = v.variant('kind', [
 ], 'a topology: { kind: dumbbell | star | chain | grid | fat-tree | random ... }');
 export type GenerateSpec = v.InferOutput<typeof GENERATE>;
 
+const TOPOLOGY = v.union([v.pipe(v.string(), v.transform((file) => ({ file, edge: {} as DirectionSpec }))), v.strictObject({ file: v.string(), edge: hop })], 'a file in GML, or { file, edge }');
+
 const EXPECT = v.pipe(v.strictObject({ metric: v.string(), min: v.optional(figure), max: v.optional(figure) }), v.check((e) => e.min !== undefined || e.max !== undefined, '`min` or `max`'));
 
 export const SCENARIO = v.strictObject({
@@ -103,7 +105,9 @@ export const SCENARIO = v.strictObject({
   seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
   duration,
   sample: v.optional(duration),
+  parameters: v.optional(v.record(NAME, v.union([v.string(), v.pipe(v.array(v.string()), v.minLength(1))], 'the way to a field, or a list of them, as in `links.0.loss`')), {}),
   generate: v.optional(GENERATE),
+  topology: v.optional(TOPOLOGY),
   nodes: v.optional(v.record(NAME, NODE), {}),
   links: v.optional(v.pipe(v.array(LINK), v.maxLength(MANY)), []),
   apps: v.optional(v.pipe(v.array(APP), v.maxLength(MANY)), []),

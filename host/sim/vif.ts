@@ -38,10 +38,20 @@ export class SimVif implements Vif {
 
   attach(port: VifPort): void { this.port = port; }
 
-  /** A frame arrives. */
+  /** A frame arrives. One to a group that the node is not in goes no further, as in a network adapter: most of what is said on a large segment. */
   deliver(p: Packet): void {
+    if (!this.wanted(p.frame)) {
+      this.tap?.(p, false);
+      p.release();
+      return;
+    }
     this.inbox[this.arrived++] = p;
     this.port?.wake();
+  }
+  private wanted(f: Uint8Array): boolean {
+    if ((f[0] & 1) === 0 || f[0] === 0xff || !this.port) return true;
+    const { mem, slot } = this.port, bit = ((f[3] << 3) ^ (f[4] >> 2) ^ f[5]) & 63;
+    return (mem.u32[(A.VIF + slot * A.VIF_STRIDE + A.VIF_MULTICAST + (bit >> 5 << 2)) >>> 2] >>> (bit & 31) & 1) !== 0;
   }
 
   rx(first: number, max: number): number {

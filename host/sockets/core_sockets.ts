@@ -65,6 +65,8 @@ export class CoreSockets implements SocketProvider {
   }
   /** Sockets open. */
   get size(): number { return this.byHandle.size; }
+  /** Their handles. */
+  handles(): Iterable<number> { return this.byHandle.keys(); }
 
   /** Reset every connection: the stack is about to end, and end() follows. The caller has set the time. */
   abort(): void {

@@ -271,7 +271,7 @@ test('redirects are followed from the first hop only, both families, and end', a
 test('packets that wait for an address leave room for the answer, in a small memory too', async () => {
   const config = { sysctl: { 'net.ipv4.ip_forward': '1' }, routes: [{ network: '10.5.0.0', prefix: 16, via: '10.0.0.9' }] };
   for (const [size, some] of [[1400, 60], [9000, 8]]) {
-    const h = await TestHost.create({ memoryBytes: 16 << 20, mtu: 9100, config });
+    const h = await TestHost.create({ memoryBytes: 18 << 20, mtu: 9100, config });
     for (let i = 0; i < 200; i++) h.in4({ proto: 17, dst: '10.5.1.1' }, udp(PEER, 1, '10.5.1.1', 2, new Uint8Array(size)));
     assert.is(h.sent(IP).length, 0);
     arpFrom(h, 2, '02:00:00:00:00:09', '10.0.0.9', US);

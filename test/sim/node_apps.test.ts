@@ -6,17 +6,18 @@ import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { setImmediate as immediate } from 'node:timers/promises';
-import { Client } from 'undici';
+import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
+import { Client, fetch } from 'undici';
+import { promisify } from 'node:util';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { AppNode } from '../../host/node/simulated/app_node.js';
+import type { SimulatedNode } from '../../host/node/simulated/simulated_node.js';
 import { ModuleApp, type AppMain } from '../../host/node/simulated/module_app.js';
 import { settle } from '../../host/node/simulated/settle.js';
 import { ScenarioRun, type RunResult } from '../../host/sim/run.js';
 import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
-import { module } from './wasi_programs.js';
+import { loader, module } from './wasi_programs.js';
 
 const test = suite('sim: applications with promises');
 const NUSE = fileURLToPath(new URL('../../../../bin/nuse.mjs', import.meta.url));
@@ -31,8 +32,8 @@ const busy: ChildProcess[] = [];
 /** These functions as applications: `NODE/whatever` runs on NODE. */
 async function make(apps: Record<string, AppMain>, more: Partial<ScenarioInput> = {}, core = module): Promise<ScenarioRun> {
   const entries = Object.entries(apps).map(([key]) => ({ type: 'module' as const, name: key.replace('/', '-'), node: key.split('/')[0], file: key }));
-  return ScenarioRun.create(scenarioOf({ duration: '60s', links: [{ between: ['a', 'b'], rate: '10Mbit', delay: '1ms' }], ...more, apps: entries }), {
-    module: core, loader: { settle, module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
+  return ScenarioRun.create(scenarioOf({ duration: '60s', links: [{ between: ['a', 'b'], rate: '10Mbit', delay: '1ms' }], ...more, apps: [...entries, ...(more.apps ?? [])] }), {
+    module: core, loader: { settle, wasi: (file) => loader.wasi(file), module: async (name, spec, node, lookup) => new ModuleApp(name, spec, node, lookup, apps[spec.file]) },
   });
 }
 async function runApps(apps: Record<string, AppMain>, more?: Partial<ScenarioInput>): Promise<RunResult> {
@@ -45,7 +46,7 @@ const closed = (o: { once(event: 'close', fn: () => void): unknown }): Promise<v
 test.after(() => { for (const p of busy) p.kill('SIGKILL'); });
 
 /** GET /N gives N bytes; so many requests. */
-const server = (requests: number) => async (node: AppNode): Promise<void> => {
+const server = (requests: number) => async (node: SimulatedNode): Promise<void> => {
   const http = node.createHttpServer((request, response) => {
     response.end(Buffer.alloc(Number(request.url!.slice(1)), 'abcdefg'));
     response.once('close', () => { if (--requests === 0) http.close(); });
@@ -54,7 +55,7 @@ const server = (requests: number) => async (node: AppNode): Promise<void> => {
 };
 const WANTED = createHash('sha256').update(Buffer.alloc(1_000_000, 'abcdefg')).digest('hex');
 
-async function fetchHash(node: AppNode): Promise<string> {
+async function fetchHash(node: SimulatedNode): Promise<string> {
   const hash = createHash('sha256');
   const response = await new Promise<AsyncIterable<Buffer>>((resolve, reject) => { get({ agent: node.agent, host: 'b', path: '/1000000' }, resolve).on('error', reject); });
   for await (const piece of response) hash.update(piece);
@@ -88,9 +89,9 @@ test('the example gives the same hash in processes of their own', () => {
   assert.is(hashes[0], hashes[1]);
 });
 
-test('undici over a simulated node', async () => {
-  const fetch = (): Promise<RunResult> => runApps({
-    'b/server': server(2),
+test('undici and its fetch over a simulated node', async () => {
+  const once = (): Promise<RunResult> => runApps({
+    'b/server': server(3),
     'a/client': async (node) => {
       const client = new Client('http://b', { connect: (options, callback) => {
         const socket = node.connect({ host: options.hostname, port: Number(options.port || 80) });
@@ -100,13 +101,15 @@ test('undici over a simulated node', async () => {
         const { body, headers } = await client.request({ path: '/1000', method: 'GET' });
         node.log(`${(await body.text()).length} ${String(headers.date)}`);
       }
+      const response = await fetch('http://b/2000', { dispatcher: client });
+      node.log(`${(await response.text()).length} by fetch`);
       await client.close();
     },
   });
-  const r = await fetch();
-  assert.is(r.output['a-client'].stdout, '1000 Thu, 01 Jan 2026 00:00:00 GMT\n'.repeat(2), r.output['a-client'].stderr);
+  const r = await once();
+  assert.is(r.output['a-client'].stdout, `${'1000 Thu, 01 Jan 2026 00:00:00 GMT\n'.repeat(2)}2000 by fetch\n`, r.output['a-client'].stderr);
   // Its timers live on in the process: there is one tick of them less in a second run, but no other frame.
-  assert.equal((await fetch()).nodes, r.nodes);
+  assert.equal((await once()).nodes, r.nodes);
 });
 
 test('datagrams, and names of nodes', async () => {
@@ -136,7 +139,10 @@ test('time is the run\'s: timers, dates, timeouts of sockets; chance is the node
       const note = (what: string): void => node.log(`${what} ${node.now / 1e6} ${Date.now()} ${new Date().toISOString()} ${performance.now()}`);
       await node.sleep(1000);
       note('slept');
-      await new Promise((resolve) => { setTimeout(resolve, 500); });
+      await promisify(setTimeout)(100);
+      await wait(60, undefined, { signal: AbortSignal.timeout(70) });
+      await wait(1e6, undefined, { signal: AbortSignal.timeout(40) }).catch((e: Error) => node.log(`${e.name} ${(e.cause as Error).name}`));
+      await new Promise((resolve) => { setTimeout(resolve, 300); });
       note('global');
       let ticks = 0;
       await new Promise<void>((resolve) => { const t = setInterval(() => { if (++ticks === 3) { clearInterval(t); resolve(); } }, 100); });
@@ -152,8 +158,9 @@ test('time is the run\'s: timers, dates, timeouts of sockets; chance is the node
   });
   const real = Date.now(), r = await times();
   seen.push(Date.now(), real);
-  const [slept, global, interval, idle, chance] = r.output['a-clocks'].stdout.split('\n');
+  const [slept, aborted, global, interval, idle, chance] = r.output['a-clocks'].stdout.split('\n');
   assert.is(slept, 'slept 1000 1767225601000 2026-01-01T00:00:01.000Z 1000');
+  assert.is(aborted, 'AbortError TimeoutError');
   assert.is(global, 'global 1500 1767225601500 2026-01-01T00:00:01.500Z 1500');
   assert.is(interval, 'interval 1800 1767225601800 2026-01-01T00:00:01.800Z 1800');
   // The connection takes one round trip of 2 ms and what the frames take.
@@ -174,7 +181,7 @@ test('immediates, ticks and files are waited for while time stands still', async
   assert.is(r.output['a-loop'].stdout, 'true 0\n', r.output['a-loop'].stderr);
 });
 
-test('a node whose core traps: its applications\' sockets fail with ECONNRESET, the others go on', async () => {
+test('a node whose core traps: its applications\' sockets fail with ECONNRESET, its WASI programs end, the others go on', async () => {
   const core = new WebAssembly.Module(await readFile(new URL('../../../core.trapping.wasm', import.meta.url)));
   const run = await make({
     'b/victim': (node) => new Promise((_, reject) => { node.createSocket('udp4').on('error', reject).bind(7); }),
@@ -184,13 +191,15 @@ test('a node whose core traps: its applications\' sockets fail with ECONNRESET, 
       await node.sleep(100);
       node.log(`lives at ${node.now}`);
     },
-  }, {}, core);
+  }, { apps: [{ type: 'wasi', name: 'sleeper', node: 'b', module: 'basics.wasm', args: ['time'] }] }, core);
   await run.finishAsync();
   const { output, metrics, log } = run.result();
   assert.match(log[0].what, /^node b has trapped: unreachable/);
   assert.match(output['b-victim'].stderr, /ECONNRESET/);
   assert.is(output['a-killer'].stdout, 'lives at 200000000\n', output['a-killer'].stderr);
   assert.is(metrics['nodes.trapped'], 1);
+  assert.is(output.sleeper.stderr, 'ended: its node has trapped\n');
+  assert.is(metrics['sleeper.failed'], 1);
 });
 
 test('what goes wrong: a rejection, a refused connection, an application that lets no time pass, a run without promises', async () => {

@@ -1,8 +1,7 @@
 // A simulation by the wall clock: paced by it, honest about being late, and reachable for the kernel's programs through a TAP.
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { ConfigError } from '../../host/config/errors.js';
@@ -20,34 +19,34 @@ function paced(times: number[], duration: number): { time: RealTime; ran: number
   const sim = new Simulation(1), origin = { id: sim.register(), name: 'test' }, clock = { now: 777 }, ran: number[] = [], late: number[] = [];
   for (const t of times) sim.at(origin, t * MS, () => { ran.push(t); });
   const scenario = { ...scenarioOf({ duration: `${duration}ms` }) };
-  const run = { sim, scenario, advance: (until: number) => { sim.run(Math.min(until, scenario.duration)); } };
+  const run = { sim, scenario, advanceAsync: (until: number) => Promise.resolve(sim.run(Math.min(until, scenario.duration))) };
   return { time: new RealTime(run, () => clock.now, (ns) => late.push(ns)), ran, clock, late };
 }
 
-test('nothing runs before its time by the clock, and the next time is told', () => {
+test('nothing runs before its time by the clock, and the next time is told', async () => {
   const { time, ran, clock, late } = paced([10, 20, 35], 40);
-  assert.is(time.turn(), 777 + 10 * MS);
+  assert.is(await time.turn(), 777 + 10 * MS);
   clock.now = 777 + 10 * MS - 1;
-  assert.is(time.turn(), 777 + 10 * MS);
+  assert.is(await time.turn(), 777 + 10 * MS);
   assert.equal(ran, []);
   clock.now = 777 + 10 * MS;
-  assert.is(time.turn(), 777 + 20 * MS);
+  assert.is(await time.turn(), 777 + 20 * MS);
   assert.equal(ran, [10]);
   clock.now = 777 + 38 * MS;
-  assert.is(time.turn(), 777 + 40 * MS);
+  assert.is(await time.turn(), 777 + 40 * MS);
   assert.equal(ran, [10, 20, 35]);
   assert.not(time.over);
   clock.now = 777 + 41 * MS;
-  time.turn();
+  await time.turn();
   assert.ok(time.over);
   // On time, then 18 ms after the first of two.
   assert.equal(late, [0, 18 * MS]);
   assert.is(time.late.max, 18 * MS);
 });
-test('events after the end of the scenario never run', () => {
+test('events after the end of the scenario never run', async () => {
   const { time, ran, clock, late } = paced([10, 50], 40);
   clock.now += 60 * MS;
-  time.turn();
+  await time.turn();
   assert.equal([ran, late], [[10], [50 * MS]]);
 });
 
@@ -108,15 +107,18 @@ test('the kernel pings a simulated node: no answer before its 100 ms; a simulati
     assert.ok(most > 100, end.stdout);
   }));
 
-test('the kernel\'s curl fetches a page from a simulated node', () => joined(
-  (lab, ns) => lab.run(ns, [process.execPath, fileURLToPath(new URL('./realtime_server.js', import.meta.url))]),
-  async (lab, ns) => {
-    const r = await lab.run(ns, ['curl', '-sS', '-m', '20', '-w', '\n%{time_total}', 'http://10.0.1.2/']).finish();
+test('the kernel\'s curl fetches a page from Node\'s web server on a simulated node, and the example says how', () => joined(
+  (lab, ns) => lab.nuse(ns, ['sim', join(ROOT, 'examples/sim/realtime/web.yaml'), '--realtime']),
+  async (lab, ns, simulation) => {
+    const page = join(lab.dir, 'page'), r = await lab.run(ns, ['curl', '-sS', '-m', '20', '-o', page, '-w', '%{http_code} %{time_total}', 'http://10.0.1.2:8080/100000']).finish();
     assert.is(r.code, 0, r.stderr);
-    const [body, seconds] = r.stdout.split('\n');
-    assert.is(body, 'simulated '.repeat(10_000));
+    const [code, seconds] = r.stdout.split(' ');
+    assert.is(code, '200');
+    assert.equal(readFileSync(page), Buffer.from(Array.from({ length: 100_000 }, (_, i) => i % 251)));
     // The handshake, the request, and 100 000 bytes in three more windows: a round trip of 100 ms each, at the least two.
     assert.ok(Number(seconds) >= 0.2, seconds);
+    simulation.kill('SIGINT');
+    assert.is((await simulation.finish()).code, 0);
   }));
 
 const NS3 = ['core', 'network', 'internet', 'internet-apps', 'applications', 'fd-net-device'].map((m) => `-lns3-${m}`);

@@ -1,8 +1,13 @@
 // Scenarios of the tests, as programs write them, and running them.
+import { Murmur3 } from '../../host/debug/murmur3.js';
 import type { RunResult } from '../../host/sim/run.js';
 import { ScenarioRun } from '../../host/sim/run.js';
 import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
+import { Trace } from '../../host/sim/trace/trace.js';
+
+/** The example of 500 nodes: run by examples.test.ts, and not six times more. */
+export const LARGEST = 'internet.yaml';
 
 /** Everything random at once: bursts of loss, jitter, reordering, duplicates and flipped bits, over a router. */
 export const ROUGH: ScenarioInput = {
@@ -19,6 +24,16 @@ export const ROUGH: ScenarioInput = {
     { type: 'datagrams', from: 'a', to: 'b', rate: '100kbit' },
   ],
 };
+
+/** Hash of a run's captures, series, events and flows. */
+export async function traceHash(module: WebAssembly.Module, input: ScenarioInput): Promise<string> {
+  const r = await ScenarioRun.create(scenarioOf(input), { module }), hash = new Murmur3(), utf8 = new TextEncoder();
+  const add = (x: unknown): void => hash.add(utf8.encode(JSON.stringify(x)));
+  const trace = new Trace(r, { capture: (device, bytes) => { hash.add(utf8.encode(device)); hash.add(bytes); }, tcp: add, queue: add, event: add });
+  r.finish();
+  add(trace.flows());
+  return hash.hex;
+}
 
 export async function run(module: WebAssembly.Module, input: ScenarioInput): Promise<RunResult> {
   const r = await ScenarioRun.create(scenarioOf(input), { module });

@@ -2,6 +2,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseGml } from '../../host/sim/gml.js';
+import { parseScenario } from '../../host/sim/scenario_file.js';
 import { gmlLinks } from '../../host/sim/topology.js';
 
 const test = suite('sim: topologies in GML');
@@ -53,5 +54,20 @@ const MISTAKES: [string, string, RegExp][] = [
   ['lists without end', 'a ['.repeat(100_000), /^f\.gml:1: lists are nested more than 16 deep; mend the GML$/],
 ];
 for (const [what, text, message] of MISTAKES) test(`a mistake: ${what}`, () => assert.throws(() => gmlLinks(text, 'f.gml', {}), message));
+
+test('a scenario on a topology: its own links first, names of both, mistakes of either file', () => {
+  const text = 'duration: 1s\ntopology: { file: net/world.gml, edge: { queue: { type: codel } } }\nlinks:\n  - { between: [london, home], rate: 10Mbit }\napps:\n  - { type: bulk, from: home, to: node1 }\n';
+  const asked: string[] = [], read = (path: string): string => {
+    asked.push(path);
+    return GRAPH;
+  };
+  const s = parseScenario(text, 'f.yaml', {}, { read });
+  assert.equal(asked, ['net/world.gml']);
+  assert.equal(s.links.map((l) => [l.between, l.queue?.type]), [[['london', 'home'], undefined], [['london', 'node1'], 'codel'], [['node2', 'node1'], 'codel'], [['node1', 'london'], 'codel']]);
+  assert.throws(() => parseScenario(text.replace('to: node1', 'to: paris'), 'f.yaml', {}, { read }), /^f\.yaml:6: apps\.0\.to: there is no node `paris`/);
+  assert.throws(() => parseScenario(text, 'f.yaml', {}, { read: () => GRAPH.replace('"35 ms"', '35') }), /^net\/world\.gml:7: edge\.latency: /);
+  assert.throws(() => parseScenario(text, 'f.yaml', {}, { read: () => { throw new Error('ENOENT'); } }), /^f\.yaml:2: topology: cannot read net\/world\.gml: ENOENT/);
+  assert.throws(() => parseScenario(text, 'f.yaml'), /^f\.yaml:2: topology: cannot read/);
+});
 
 test.run();

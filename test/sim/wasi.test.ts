@@ -108,7 +108,7 @@ apps:
 `;
     const told = (t: string): string[] => {
       try {
-        parseScenario(t, 'x.yaml', {}, loader.check);
+        parseScenario(t, 'x.yaml', {}, loader);
       } catch (e) {
         assert.instance(e, ConfigError);
         return (e as Error).message.split('\n');

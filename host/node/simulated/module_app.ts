@@ -3,10 +3,10 @@ import type { App, AppOutput, Metrics } from '../../sim/apps.js';
 import type { NodeLookup } from '../../sim/make_app.js';
 import type { SimNode } from '../../sim/node.js';
 import type { AppSpec } from '../../sim/scenario.js';
-import { AppNode } from './app_node.js';
+import { SimulatedNode } from './simulated_node.js';
 
 /** What such a module exports by default. It ends when its promise settles. */
-export type AppMain = (node: AppNode) => unknown;
+export type AppMain = (node: SimulatedNode) => unknown;
 
 export class ModuleApp implements App {
   readonly settles = true;
@@ -20,13 +20,13 @@ export class ModuleApp implements App {
   ) {}
 
   start(): void {
-    const { node, spec, told } = this, app = new AppNode(node, spec.args, this.lookup, told);
+    const { node, spec, told } = this, app = new SimulatedNode(node, spec.args, this.lookup, told);
     node.after(spec.start, () => {
       node.sim.unsettled = node;
       void this.run(app);
     });
   }
-  private async run(app: AppNode): Promise<void> {
+  private async run(app: SimulatedNode): Promise<void> {
     try {
       await this.main(app);
     } catch (error) {

@@ -1,10 +1,7 @@
-// Lets applications that use promises do all they can while virtual time stands still, and gives them the run's clock and random numbers
-// under the names that they know.
+// Lets applications that use promises do all they can while virtual time stands still.
 import type { SimNode } from '../../sim/node.js';
-import { WALL_START } from '../../sim/node.js';
-import { RandomStream } from '../../sim/random.js';
 import { SpinError, type Entity, type Simulation } from '../../sim/simulation.js';
-import { SimTimer } from './timers.js';
+import { virtualGlobals } from './virtual_globals.js';
 
 /** Rounds of the event loop at one instant: more, and an application goes round in circles. */
 const SPIN_ROUNDS = 100_000;
@@ -35,39 +32,4 @@ export async function settle(sim: Simulation, run: (drain: (entity: Entity) => P
     running = false;
     restore();
   }
-}
-
-/** Replace the globals that tell time or chance by those of the node that runs; a call from elsewhere gets the real ones. The way back. */
-function virtualGlobals(sim: Simulation, current: () => SimNode | undefined): () => void {
-  const real = { setTimeout, clearTimeout, setInterval, clearInterval, Date }, { random } = Math, now = performance.now.bind(performance);
-  const streams = new Map<SimNode, RandomStream>();
-  const wall = (): number => Number(WALL_START / 1_000_000n) + Math.floor(sim.now / 1e6);
-  const timer = (repeat: boolean, otherwise: (...args: never[]) => unknown) => (fn: (...args: unknown[]) => void, ms = 0, ...args: unknown[]): unknown => {
-    const node = current();
-    return node ? new SimTimer(node, () => fn(...args), ms, repeat) : otherwise(...[fn, ms, ...args] as never[]);
-  };
-  const clear = (otherwise: (t: never) => void) => (t: unknown): void => {
-    if (t instanceof SimTimer) t.close();
-    else otherwise(t as never);
-  };
-  Object.assign(globalThis, {
-    setTimeout: timer(false, real.setTimeout), setInterval: timer(true, real.setInterval), clearTimeout: clear(real.clearTimeout), clearInterval: clear(real.clearInterval),
-    Date: new Proxy(real.Date, {
-      construct: (target, args, self) => Reflect.construct(target, args.length || !current() ? args : [wall()], self) as Date,
-      apply: () => new real.Date(current() ? wall() : real.Date.now()).toString(),
-      get: (target, key) => (key === 'now' ? () => (current() ? wall() : target.now()) : Reflect.get(target, key) as unknown),
-    }),
-  });
-  performance.now = () => (current() ? sim.now / 1e6 : now());
-  Math.random = () => {
-    const node = current();
-    if (!node) return random();
-    if (!streams.has(node)) streams.set(node, new RandomStream(sim.seed, `node ${node.name} Math.random`));
-    return streams.get(node)!.uniform();
-  };
-  return () => {
-    Object.assign(globalThis, real);
-    Math.random = random;
-    delete (performance as { now?: unknown }).now;
-  };
 }

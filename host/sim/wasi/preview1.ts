@@ -100,7 +100,7 @@ function descriptors(p: WasiProcess): Calls['direct'] {
       m.bytes(out, 24).fill(0);
       m.putU8(out, d.filetype);
       m.putU16(out + 2, d.nonblocking ? FDFLAG_NONBLOCK : 0);
-      // Without the rights to seek and tell, libc takes a character device for a terminal.
+      // Without the rights to seek and tell, libc takes a character device for a terminal, and writes line by line.
       m.putU64(out + 8, d.filetype === FILETYPE_CHARACTER ? ALL_RIGHTS & ~0x24n : ALL_RIGHTS);
       return 0;
     },

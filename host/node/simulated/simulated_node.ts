@@ -22,7 +22,7 @@ function lookupOf(names: NodeLookup): LookupFunction {
   };
 }
 
-export class AppNode extends NetApi {
+export class SimulatedNode extends NetApi {
   /** dns.lookup: names of nodes, `localhost`. */
   readonly lookup: LookupFunction;
   readonly timers: SimTimers;
