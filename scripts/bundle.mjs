@@ -11,7 +11,7 @@ const out = join(root, 'build/bundle');
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: Object.fromEntries(['stack_worker', 'gateway_worker', 'part_worker', 'sim_worker', 'sim_report'].map((n) => [n, `host/cli/${n}.ts`]).concat([['nuse', 'host/cli/main.ts']])),
+  entryPoints: Object.fromEntries(['stack_worker', 'gateway_worker', 'part_worker', 'watchdog_worker', 'sim_worker', 'sim_report'].map((n) => [n, `host/cli/${n}.ts`]).concat([['nuse', 'host/cli/main.ts']])),
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,
@@ -22,6 +22,8 @@ await build({
   target: 'node20',
   sourcemap: true,
   legalComments: 'none',
+  // The reporters of coverage read files of their own folder.
+  external: ['istanbul-*'],
   // commander is CommonJS and calls require() for builtins.
   banner: { js: "import { createRequire as nuseCreateRequire } from 'node:module'; const require = nuseCreateRequire(import.meta.url);" },
   logLevel: 'warning',

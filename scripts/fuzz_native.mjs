@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { plantLengthBug } from '../test/fuzz/planted.mjs';
+import { plant } from '../test/fuzz/planted.mjs';
 import { root, run } from './setup.mjs';
 
 const WABT = '/usr/share/wabt/wasm2c';
@@ -37,7 +37,7 @@ async function build(planted) {
   if (!existsSync(join(root, 'build/js/test/fuzz/target.js'))) run(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', 'tsconfig.json']);
   compile(root, join(OUT, 'driver.wasm'), '--config', 'asconfig.fuzz.json', '--target', 'driver');
   const wasm = join(dir, 'core.wasm');
-  const sources = planted ? plantLengthBug(join(dir, 'sources')) : root;
+  const sources = planted ? plant(join(dir, 'sources'), 'length') : root;
   compile(sources, wasm, 'assembly/sanitize.ts', '--config', 'asconfig.json', '--target', 'native');
   const { Target } = await import(pathToFileURL(join(root, 'build/js/test/fuzz/target.js')).href);
   new Target(`fuzz/${planted ? 'planted' : 'native'}/core.wasm`).images.forEach((image, i) => writeFileSync(join(dir, `image-${i}.bin`), image));

@@ -7,10 +7,13 @@ import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
 import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
+import { breakOptions } from './breakpoints.js';
 import { replayFile, type ReplayOptions } from './replay.js';
 import { runProgram, type RunOptions } from './run.js';
+import { shrinkFile, type ShrinkOptions } from './shrink.js';
 import { simulate } from './sim.js';
 import { prepareFile } from './sim_apps.js';
+import { simDebugOptions } from './sim_debug.js';
 import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -45,14 +48,23 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((o: RunOptions) => done(runProgram(needProgram('nuse'), o)));
   stackOptions(root.command('record <file>').description('run a program and record everything that enters its stack: run --record FILE'))
     .action((record: string, o: RunOptions) => done(runProgram(needProgram(`nuse record ${record}`), { ...o, record })));
-  root.command('replay <file>').description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
-    .option('--until <calls>', 'stop after so many calls').option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with')
+  breakOptions(root.command('replay <file>')).description('feed a record into a fresh core: the hash of all it gives, and the first difference to the recorded run')
+    .option('--until <calls>', 'stop after so many calls')
+    .option('--pcap <file>', 'write a pcapng of the frames').option('--core <wasm>', 'the core it was recorded with').option('--build <name>', 'another build of the same sources: debug, sanitizer, coverage')
+    .option('--coverage <folder>', 'what the replay reaches of the core\'s sources, as lcov and pages; on the coverage build')
     .option('--json', 'as JSON')
     .action((file: string, o: ReplayOptions) => {
       noProgram('replay');
       done(replayFile(file, o));
     });
-  root.command('sim <scenario>').description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
+  root.command('shrink <file>').description('of a record whose replay fails, the few calls and frames that make it fail, as FILE.min')
+    .option('-o, --output <file>', 'where it goes').option('--core <wasm>', 'the core it was recorded with')
+    .option('--against <wasm>', 'the failure is that this core does something else, not a trap').option('--json', 'as JSON')
+    .action((file: string, o: ShrinkOptions) => {
+      noProgram('shrink');
+      done(shrinkFile(file, o));
+    });
+  simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
     .option('--out <folder>', 'write what the run leaves: pcapng of every device, flows, time series, events, the result').option('--no-pcap', 'without the captures')
     .option('--sweep <parameter=values>', 'run with each of the values, as in loss=0,0.01,0.05; repeatable: every combination', list)

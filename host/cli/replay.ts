@@ -1,14 +1,15 @@
 // `nuse record` and `nuse replay`: where a record goes, and a record fed into a fresh core.
-import { createHash } from 'node:crypto';
-import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { RecordError } from '../debug/record_format.js';
 import type { RecordSource } from '../debug/record_reader.js';
-import { Replayer, type ReplayCore, type ReplayResult } from '../debug/replay.js';
+import { Replayer, type ReplayResult } from '../debug/replay.js';
 import { FileCapture } from '../threads/capture.js';
 import type { RecordStart } from '../threads/recording.js';
+import { Breakpoints, type BreakOptions } from './breakpoints.js';
+import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
+import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
-import { CORE_WASM } from './install.js';
+import { FileSource } from './file_source.js';
 
 /** Size of a record file when nothing is said, bytes. */
 const DEFAULT_LIMIT = '1G';
@@ -27,40 +28,16 @@ export function recordOf(options: RecordOptions, text: string): RecordStart | un
   return { path: resolve(options.record), limit: Number(size[1]) * UNITS[size[2]], text };
 }
 
-class FileSource implements RecordSource {
-  private constructor(readonly name: string, private readonly fd: number, readonly size: number) {}
-  static open(path: string): FileSource {
-    try {
-      const fd = openSync(path, 'r');
-      return new FileSource(path, fd, fstatSync(fd).size);
-    } catch (e) {
-      throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
-    }
+/** The core that recorded is found by its hash among the builds there are. */
+async function open(source: RecordSource, { core: named, build }: ReplayOptions, coverage: CoverageReport | undefined, breakpoints: Breakpoints | undefined): Promise<Replayer> {
+  if (breakpoints) return Replayer.open(source, { module: breakpoints.module('replay', 'replay'), hash: breakpoints.core.hash }, { otherBuild: true });
+  if (coverage) return Replayer.open(source, coverage.core, { otherBuild: true });
+  if (build !== undefined) {
+    if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);
+    return Replayer.open(source, CoreFile.build(build as BuildName), { otherBuild: true });
   }
-  read(at: number, n: number): Uint8Array {
-    const out = new Uint8Array(Math.max(0, Math.min(n, this.size - at)));
-    for (let got = 0; got < out.length;) {
-      const r = readSync(this.fd, out, got, out.length - got, at + got);
-      if (!r) return out.subarray(0, got);
-      got += r;
-    }
-    return out;
-  }
-  close(): void { closeSync(this.fd); }
-}
-
-/** The builds of the core there are: the one that recorded is found by its hash. */
-function cores(named: string | undefined): ReplayCore[] {
-  const dir = dirname(CORE_WASM), paths = named !== undefined ? [named] : [CORE_WASM, ...['core.wasm', 'core.debug.wasm', 'core.sanitizer.wasm'].map((f) => join(dir, f))];
-  return paths.filter((p) => named !== undefined || existsSync(p)).map((p) => {
-    const bytes = readFileSync(p);
-    return { module: new WebAssembly.Module(bytes), hash: createHash('sha256').update(bytes).digest() };
-  });
-}
-
-async function open(source: RecordSource, named: string | undefined): Promise<Replayer> {
   let refused: unknown;
-  for (const core of cores(named)) {
+  for (const core of named === undefined ? CoreFile.all() : [CoreFile.named(named)]) {
     try {
       return await Replayer.open(source, core);
     } catch (e) {
@@ -70,11 +47,12 @@ async function open(source: RecordSource, named: string | undefined): Promise<Re
   throw refused;
 }
 
-export interface ReplayOptions {
+export interface ReplayOptions extends BreakOptions {
   json?: boolean;
   pcap?: string;
   until?: string;
-  core?: string;
+  build?: string;
+  coverage?: string;
 }
 
 /** Replay a file and tell what came of it: 0 when it went as recorded, 1 when something differs. */
@@ -83,12 +61,19 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
   if (!(until >= 0)) throw new CliError(`\`${options.until}\` is no number of calls`, 'write for example --until 1000');
   const source = FileSource.open(path);
   try {
-    const replayer = await open(source, options.core);
+    const coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
+    const breakpoints = Breakpoints.of(options), replayer = await open(source, options, coverage, breakpoints), start = replayer.now;
+    if (breakpoints) breakpoints.now = () => replayer.now - start;
     const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
     replayer.tap = capture;
     const result = replayer.run(until);
     capture?.close();
+    breakpoints?.end();
     process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(path, result));
+    if (coverage) {
+      coverage.add(replayer.core);
+      process.stderr.write(`${await coverage.write()}\n`);
+    }
     return result.divergence ? 1 : 0;
   } catch (e) {
     throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;

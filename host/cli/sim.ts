@@ -1,20 +1,22 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
+import { nodeNames } from '../sim/names.js';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
 import { ScenarioRun, type RunOptions, type RunResult } from '../sim/run.js';
 import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
+import { compareRuns, type ScenarioLoader } from './compare.js';
 import { CliError, tell } from './fail.js';
-import { CORE_WASM } from './install.js';
 import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
+import { SimDebug, type SimDebugOptions } from './sim_debug.js';
 import { runInRealTime, type Lateness } from './sim_realtime.js';
 import { TraceFolder } from './sim_trace.js';
 import { scalar } from './sweep_points.js';
 
-export interface SimOptions {
+export interface SimOptions extends SimDebugOptions {
   json?: boolean;
   seed?: string;
   set?: string[];
@@ -37,30 +39,33 @@ export function read(path: string): string {
 
 /** What options set: fields of the scenario by the way to them. */
 export function overrides(options: SimOptions): Record<string, unknown> {
-  const out: Record<string, unknown> = {};
+  const out: Record<string, unknown> = options.seed === undefined ? {} : { seed: scalar(options.seed) };
   for (const s of options.set ?? []) {
     const at = s.indexOf('=');
     if (at < 1) throw new CliError(`\`${s}\` sets nothing`, 'write for example --set links.0.loss=0.01');
     out[s.slice(0, at)] = scalar(s.slice(at + 1));
   }
-  if (options.seed !== undefined) out.seed = scalar(options.seed);
   return out;
 }
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
-  const loader = new AppFiles(file), scenario = parseScenario(read(file), file, overrides(options), loader);
-  await loader.prepare(scenario);
-  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), workers = threads(options.workers), start = process.hrtime.bigint();
+  const load: ScenarioLoader = async (path, set) => {
+    const loader = new AppFiles(path), scenario = parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader);
+    await loader.prepare(scenario);
+    return { loader, scenario };
+  };
+  if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
+  const { loader, scenario } = await load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
+  if (workers > 1) debug.refuseParts();
   if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');
-  const late: { of?: Lateness } = {};
   try {
     // Promises are of one thread.
-    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module');
-    const result = split ? await runInParts(scenario, module, partition(scenario, workers), partThread, loader) : await runWhole(file, scenario, { module, loader, realtime: options.realtime }, options, late);
+    const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module'), whole = new WholeRun(file, scenario, loader, debug, options);
+    const result = split ? await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread, loader) : await whole.finish(), { late } = whole;
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
-    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late: late.of })}\n` : report(file, result, wall));
-    if (late.of && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.of.p50)} (median), ${figure('delay', late.of.p95)} (95 %), ${figure('delay', late.of.max)} (most)\n`);
-    return result.expectations.every((e) => e.met) ? 0 : 1;
+    process.stdout.write(options.json ? `${JSON.stringify({ ...result, late })}\n` : report(file, result, wall));
+    if (late && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.p50)} (median), ${figure('delay', late.p95)} (95 %), ${figure('delay', late.max)} (most)\n`);
+    return await whole.end() && result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
     if (error instanceof SpinError) process.exit(tell(error, !!options.json));
@@ -68,18 +73,31 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
   }
 }
 
-/** `late`: where to say how late a run by the wall clock was. */
-async function runWhole(file: string, scenario: Scenario, parts: RunOptions, { out, pcap }: SimOptions, late: { of?: Lateness }): Promise<RunResult> {
-  const run = await ScenarioRun.create(scenario, parts), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
-  try {
-    if (parts.realtime) late.of = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
-    else await run.finishAsync();
-  } finally {
-    folder?.close();
+/** A run in this thread, which can be debugged. */
+class WholeRun {
+  /** How late a run by the wall clock was. */
+  late?: Lateness;
+  private run?: ScenarioRun;
+  private readonly make = (o: RunOptions): Promise<ScenarioRun> => ScenarioRun.create(this.scenario, { ...o, loader: this.loader, realtime: this.options.realtime });
+  constructor(private readonly file: string, private readonly scenario: Scenario, private readonly loader: AppFiles, private readonly debug: SimDebug, private readonly options: SimOptions) {}
+
+  async finish(): Promise<RunResult> {
+    const { out, pcap, realtime } = this.options, run = this.run = await this.make(this.debug.runOptions), folder = out === undefined ? undefined : new TraceFolder(out, run, pcap ?? true);
+    try {
+      if (realtime) this.late = await runInRealTime(run, (line) => { console.error(`nuse: ${line}`); });
+      else await this.debug.finish(run);
+    } finally {
+      folder?.close();
+    }
+    const result = run.result();
+    await folder?.finish(this.file, result);
+    return result;
   }
-  const result = run.result();
-  await folder?.finish(file, result);
-  return result;
+  /** After the report: what has trapped, and with which record; whether all was well, or as the scenario expects. */
+  async end(): Promise<boolean> {
+    const clean = !this.run || await this.debug.end(this.run, this.options.realtime ? undefined : this.make);
+    return clean || this.scenario.expect.some((e) => e.metric === 'nodes.trapped');
+  }
 }
 /** Most threads of one run. */
 const MAX_WORKERS = 64;

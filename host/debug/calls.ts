@@ -31,7 +31,8 @@ const NAME = 16, MAC = 6, SOCKADDR = 128, SOCKADDR_IN6 = 28;
 /** Longest argument structure of an ioctl (struct ifreq); SIOCGIFCONF's list follows 16 bytes of structure. */
 const IFREQ = 40, IFCONF = 16, SIOCGIFCONF = 0x8912;
 /** Of a receive descriptor: what the host fills in. */
-const FILLED = A.RXD_LEN, FILLED_SIZE = A.RXD_CSUM_OFFSET + 2 - A.RXD_LEN;
+export const FILLED = A.RXD_LEN;
+const FILLED_SIZE = A.RXD_CSUM_OFFSET + 2 - A.RXD_LEN;
 
 const at = (m: CoreMemory, p: number): number => m.u32[p >>> 2];
 

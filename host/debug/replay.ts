@@ -4,9 +4,11 @@ import * as A from '../abi/constants.js';
 import { createCore, type Core } from '../core.js';
 import { asCoreTrap } from '../stack.js';
 import { CALLS, CALL_BY_ID, type CallName, type Inputs } from './calls.js';
-import { Kind, RecordError, SNAPSHOT_PAGE, type Build } from './record_format.js';
+import { Kind, RecordError, SNAPSHOT_PAGE, type Build, type RecordHeader } from './record_format.js';
 import { RecordReader, type RecordSource } from './record_reader.js';
 import { Rings } from './rings.js';
+import { Room } from './room.js';
+import type { ScriptWriter } from './script.js';
 import { restore } from './snapshot.js';
 import { Transcript } from './transcript.js';
 
@@ -53,10 +55,20 @@ export interface ReplayTap {
   sent(slot: number, descriptor: number): void;
 }
 
+export interface ReplayOptions {
+  /**
+   * The core is another build of the same sources than the one that recorded: one with names, checks or counters. Results and frames
+   * are compared all the same; the hash differs, because it holds addresses.
+   */
+  otherBuild?: boolean;
+}
+
 const hex = (b: Uint8Array): string => Array.from(b, (x) => x.toString(16).padStart(2, '0')).join('');
 
 export class Replayer implements Inputs {
   tap?: ReplayTap;
+  /** Writes down what enters the core. */
+  script?: ScriptWriter;
   private readonly transcript: Transcript;
   private readonly rings: Rings;
   private readonly startTime: number;
@@ -66,18 +78,26 @@ export class Replayer implements Inputs {
   /** What the current call produced, as the record would say it. */
   private produced = '';
 
-  private constructor(readonly core: Core, private readonly reader: RecordReader) {
+  /** Rooms of streams as this core has shown them, by socket; only kept of another build, whose rooms lie elsewhere. */
+  private readonly rooms?: Map<number, Uint32Array>;
+
+  private constructor(readonly core: Core, private readonly reader: RecordReader, otherBuild: boolean) {
+    if (otherBuild) this.rooms = new Map();
     this.transcript = new Transcript(core.mem);
     this.rings = new Rings(core.mem);
     this.startTime = this.now;
   }
 
   /** Throws RecordError when the file is none, or was recorded with another core. */
-  static async open(source: RecordSource, replayCore: ReplayCore): Promise<Replayer> {
+  static async open(source: RecordSource, replayCore: ReplayCore, options: ReplayOptions = {}): Promise<Replayer> {
     const reader = new RecordReader(source), { header } = reader;
     if (header.abi !== A.ABI_VERSION)
       throw new RecordError(source.name, 16, `recorded with ABI version ${header.abi}, this is version ${A.ABI_VERSION}`, 'replay it with the version of nuse that recorded it');
-    if (hex(header.coreHash) !== hex(replayCore.hash))
+    const other = hex(header.coreHash) !== hex(replayCore.hash);
+    if (other && header.snapshot && options.otherBuild)
+      throw new RecordError(source.name, 72, 'it begins with the memory of the core that recorded, which no other build can take up',
+        'record again with a larger --record-limit, so that the first file holds everything');
+    if (other && !options.otherBuild)
       throw new RecordError(source.name, 24, `recorded with the ${header.build} build ${hex(header.coreHash)}, this is ${hex(replayCore.hash)}`, 'name that very file with --core');
     let core: Core;
     try {
@@ -88,7 +108,7 @@ export class Replayer implements Inputs {
       if (trap === error) throw error;
       throw new RecordError(source.name, 76, `a core with these parameters does not start: ${(trap as Error).message}`, 'the file is damaged: record again');
     }
-    return new Replayer(core, reader);
+    return new Replayer(core, reader, other);
   }
 
   /** Go on to the end, to a divergence, or until so many calls have been made. */
@@ -106,7 +126,9 @@ export class Replayer implements Inputs {
     };
   }
 
-  private get now(): number { return this.core.mem.getNs(A.HDR + A.HDR_NOW); }
+  get header(): RecordHeader { return this.reader.header; }
+  /** The core's clock, ns. */
+  get now(): number { return this.core.mem.getNs(A.HDR + A.HDR_NOW); }
 
   /** One call with what belongs to it; false at the end. */
   private step(): boolean {
@@ -114,9 +136,12 @@ export class Replayer implements Inputs {
     while (reader.more()) {
       const kind = reader.byte();
       switch (kind as Kind) {
-        case Kind.NOW: mem.putNs(A.HDR + A.HDR_NOW, this.now + reader.varint()); break;
-        case Kind.NOW_AT: this.put64(A.HDR + A.HDR_NOW); break;
-        case Kind.WALL: this.put64(A.HDR + A.HDR_WALL_OFFSET); break;
+        case Kind.NOW: this.clock(() => mem.putNs(A.HDR + A.HDR_NOW, this.now + reader.varint())); break;
+        case Kind.NOW_AT: this.clock(() => this.put64(A.HDR + A.HDR_NOW)); break;
+        case Kind.WALL:
+          this.put64(A.HDR + A.HDR_WALL_OFFSET);
+          this.script?.wall(mem.u32[(A.HDR + A.HDR_WALL_OFFSET) >>> 2], mem.u32[((A.HDR + A.HDR_WALL_OFFSET) >>> 2) + 1]);
+          break;
         case Kind.TAIL: this.tail(); break;
         case Kind.TRAP: this.trap = { recorded: this.text() }; return false; // the memory after a trap
         default: {
@@ -128,6 +153,11 @@ export class Replayer implements Inputs {
     }
     return false;
   }
+  private clock(set: () => void): void {
+    const before = this.now;
+    set();
+    this.script?.time(this.now - before);
+  }
   private put64(p: number): void {
     this.core.mem.u32[p >>> 2] = this.reader.u32();
     this.core.mem.u32[(p >>> 2) + 1] = this.reader.u32();
@@ -137,6 +167,7 @@ export class Replayer implements Inputs {
     if (slot >= A.VIF_MAX) throw this.reader.bad(`vif slot ${slot}`);
     const i = (A.VIF + slot * A.VIF_STRIDE + A.VIF_TX_TAIL) >>> 2;
     this.core.mem.u32[i] += n;
+    this.script?.taken(slot, n);
   }
 
   private call(name: CallName): boolean {
@@ -144,7 +175,9 @@ export class Replayer implements Inputs {
     const args: number[] = [];
     for (let i = 0; i < shape.args; i++) args.push(reader.varint() >>> 0);
     const [a = 0, b = 0, c = 0, d = 0, e = 0] = args;
+    this.script?.begin(name, args);
     shape.reads?.(mem, this, a, b, c, d, e);
+    this.script?.ready();
     this.counts.calls++;
     if (name === 'poll') this.polled(a);
     let result: number;
@@ -155,6 +188,8 @@ export class Replayer implements Inputs {
     }
     if (name === 'events') this.counts.events += result;
     if (name === 'dev_register') this.rings.discover();
+    if (name === 'sys_tx_reserve' && result > 0) this.rooms?.set(a, mem.u32.slice(A.IOV >>> 2, (A.IOV >>> 2) + 2 * result));
+    this.script?.returned(result);
     this.transcript.returned(shape, result, args);
     this.produced = '';
     this.rings.produced(this.frames);
@@ -218,11 +253,17 @@ export class Replayer implements Inputs {
     p >>>= 0;
     if (data.length !== Math.max(0, Math.min(n >>> 0, u8.length - p))) throw this.reader.bad(`${data.length} bytes for ${n} at ${p}`);
     if (data.length) u8.set(data, p);
+    this.script?.input(p, data);
   }
-  reserved(): void {
-    const { u8 } = this.core.mem;
+  reserved(handle: number): void {
+    const { u8 } = this.core.mem, room = this.rooms && new Room(u8, this.rooms.get(handle));
     for (let place = this.reader.varint(); place; place = this.reader.varint()) {
       const data = this.reader.bytes();
+      this.script?.room(data);
+      if (room) {
+        room.put(data);
+        continue;
+      }
       if (place - 1 < A.STATIC_BASE || place - 1 + data.length > u8.length) throw this.reader.bad(`${data.length} bytes at ${place - 1}`);
       u8.set(data, place - 1);
     }

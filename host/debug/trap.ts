@@ -12,7 +12,8 @@ export interface TrapPlace {
   line?: number;
 }
 
-const FRAME = /(?:at (?:async )?(?:(\S+) \()?)?wasm:\/\/[^\s:]*\/[^\s:]+:wasm-function\[(\d+)\]:0x([0-9a-f]+)/;
+/** Function, name of the module if it has one, number of the function, byte. */
+const FRAME = /(?:at (?:async )?(?:(\S+) \()?)?wasm:\/\/[^\s:]*\/(?:([^\s:]+)-)?[^\s:-]+:wasm-function\[(\d+)\]:0x([0-9a-f]+)/;
 const FRAMES_MAX = 32;
 /** Frames that a message tells. */
 const TOLD = 6;
@@ -24,7 +25,7 @@ export function trapPlaces(error: Error, map?: string): TrapPlace[] {
     for (const line of (e.stack ?? '').split('\n')) {
       const m = FRAME.exec(line);
       if (!m || out.length === FRAMES_MAX) continue;
-      const offset = parseInt(m[3], 16), place: TrapPlace = { offset, function: m[1] ?? `wasm-function[${m[2]}]` };
+      const offset = parseInt(m[4], 16), place: TrapPlace = { offset, function: withoutModule(m[1], m[2]) ?? `wasm-function[${m[3]}]` };
       // A map of a module has one line; its columns are the module's bytes.
       const source = trace && originalPositionFor(trace, { line: 1, column: offset });
       // Sources are relative to the repository, below a root that asc names after the module.
@@ -33,6 +34,11 @@ export function trapPlaces(error: Error, map?: string): TrapPlace[] {
     }
   }
   return out;
+}
+
+/** V8 puts a module's name before those of its functions. */
+function withoutModule(name: string | undefined, module: string | undefined): string | undefined {
+  return module !== undefined && name?.startsWith(`${module}.`) ? name.slice(module.length + 1) : name;
 }
 
 /** `message at file:line < file:line ...`: where it happened, and from where that was called. */

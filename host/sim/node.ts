@@ -3,7 +3,7 @@
 import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js';
 import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
-import { createCore, type Core } from '../core.js';
+import { createCore, type Core, type CoreOptions } from '../core.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
 import { guardedExports } from '../sockets/guarded.js';
 import { Stack, asCoreTrap, registerDevice } from '../stack.js';
@@ -29,6 +29,8 @@ export interface NodeOptions {
   vifs: readonly SimVif[];
   /** The node's core has trapped: it is dead, the others go on. */
   ontrap?: (node: SimNode, error: Error) => void;
+  /** What stands between the node and its core: a recorder. `options`: what the core was created with. */
+  layer?: (core: Core, options: CoreOptions, node: string) => Core;
 }
 
 export class SimNode implements Turner, SocketDriver {
@@ -55,8 +57,9 @@ export class SimNode implements Turner, SocketDriver {
   /** Start a machine. Throws what its configuration or the core refuses, with the node's name. */
   static async create(sim: Simulation, options: NodeOptions): Promise<SimNode> {
     const { config, vifs, name } = options;
-    const core = await createCore(options.module, { seed: coreSeed(sim.seed, name), now: START + sim.now, memoryBytes: config.memory, maxSockets: config.sockets })
-      .catch((e: Error) => { throw new Error(`node ${name}: ${e.message}`, { cause: e }); });
+    const own = { seed: coreSeed(sim.seed, name), now: START + sim.now, memoryBytes: config.memory, maxSockets: config.sockets };
+    const bare = await createCore(options.module, own).catch((e: Error) => { throw new Error(`node ${name}: ${e.message}`, { cause: e }); });
+    const core = options.layer?.(bare, own, name) ?? bare;
     core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
     const node = new SimNode(sim, core, vifs, options);
     node.stack.lazyReturn = true;

@@ -11,7 +11,7 @@ import { makeApp, type AppLoader } from './make_app.js';
 import { Medium, type End } from './medium.js';
 import { appNodes, nodeNames, tapDevice } from './names.js';
 import { OutsideEnd } from './outside.js';
-import { SimNode } from './node.js';
+import { SimNode, type NodeOptions } from './node.js';
 import { planNetwork, type Plan } from './plan.js';
 import { conclude, type LogEntry, type Outcome, type RunResult } from './result.js';
 export type { Expectation, LogEntry, RunResult } from './result.js';
@@ -22,6 +22,13 @@ import { SimVif } from './vif.js';
 export interface RunOptions {
   /** The core's module. */
   module: WebAssembly.Module;
+  /** A module of its own for a node: the one to debug. */
+  moduleOf?: (node: string) => WebAssembly.Module | undefined;
+  /** As in NodeOptions. */
+  layer?: NodeOptions['layer'];
+  ontrap?: NodeOptions['ontrap'];
+  /** The first node that traps ends the run. */
+  stopOnTrap?: boolean;
   /** Where the programs of `wasi` and `module` applications come from. */
   loader?: AppLoader;
   /** Whoever runs it does so by the clock and serves `outside`; else a link to a device is a mistake. */
@@ -56,6 +63,8 @@ export class ScenarioRun {
   readonly log: LogEntry[] = [];
   observer?: RunObserver;
   private readonly director: Entity;
+  /** A trap has ended it. */
+  private over = false;
   /** Nodes of other parts; who wrote the lines of the log. */
   private readonly elsewhere = new Map<string, AppNode>();
   readonly authors: number[] = [];
@@ -80,7 +89,7 @@ export class ScenarioRun {
   }
 
   private async build(): Promise<void> {
-    const { scenario, plan, sim } = this;
+    const { scenario, plan, sim, options } = this;
     const vifs = new Map<string, SimVif[]>();
     for (const name of nodeNames(scenario)) {
       if (this.options.part?.has(name) === false) {
@@ -91,7 +100,7 @@ export class ScenarioRun {
       const own = planned.ports.map((p) => new SimVif({ name: p.name, mac: p.mac, mtu: scenario.links[p.link].mtu }));
       vifs.set(name, own);
       this.nodes.set(name, await SimNode.create(sim, {
-        module: this.options.module, name, config: planned.config, vifs: own, ontrap: (node, error) => this.note(`node ${node.name} has trapped: ${error.message}`, node),
+        module: options.moduleOf?.(name) ?? options.module, name, config: planned.config, vifs: own, layer: options.layer, ontrap: (node, error) => this.trapped(node, error),
       }));
     }
     for (const [i, spec] of scenario.links.entries()) this.connect(spec, i, vifs);
@@ -138,6 +147,13 @@ export class ScenarioRun {
     return { name, vif: end, entity: end };
   }
 
+  private trapped(node: SimNode, error: Error): void {
+    this.note(`node ${node.name} has trapped: ${error.message}`, node);
+    this.options.ontrap?.(node, error);
+    if (!this.options.stopOnTrap) return;
+    this.over = true;
+    this.sim.stop();
+  }
   private note(what: string, author: Entity = this.director): void {
     const entry = { time: this.sim.now, what };
     this.log.push(entry);
@@ -167,6 +183,16 @@ export class ScenarioRun {
     if (waits) throw new Error(`application ${waits.name} uses promises: this scenario is run by advanceAsync and finishAsync`);
     for (const stop of this.stops(until)) this.sim.run(stop);
   }
+  /** Run the next event; false when there is none before the end, which then is the time. Throws as advance() does. */
+  async step(): Promise<boolean> {
+    const more = !this.over && this.sim.nextTime <= this.scenario.duration, leave = this.sim.singleStep();
+    try {
+      await this.finishAsync();
+    } finally {
+      leave();
+    }
+    return more;
+  }
   /** Run to the end. */
   finish(): void { this.advance(this.scenario.duration); }
   /** As advance, also with applications that use promises: what they await happens in virtual time. */
@@ -181,6 +207,7 @@ export class ScenarioRun {
   }
   /** Times to run to one after the other: where somebody looks on, and the end. */
   private* stops(until: number): Generator<number> {
+    if (this.over) return;
     const { sim, observer: o } = this, end = Math.min(until, this.scenario.duration);
     while (o && o.nextLook <= end) {
       yield o.nextLook;

@@ -35,6 +35,8 @@ export class Simulation {
   unsettled?: Entity;
   /** Events run so far. */
   events = 0;
+  /** Told of each event before it runs: the number of the entity that made it. */
+  observer?: (origin: number) => void;
   private readonly queue = new EventQueue();
   private readonly sequences: number[] = [];
   /** How many events an entity made for the instant at which it made them. */
@@ -105,6 +107,15 @@ export class Simulation {
     if (this.stopped) return;
     this.now = Math.max(this.now, until);
   }
+  /** Let each run() return after one event, until the function returned is called. */
+  singleStep(): () => void {
+    const { observer } = this;
+    this.observer = (origin) => {
+      observer?.(origin);
+      this.stopped = true;
+    };
+    return () => { this.observer = observer; };
+  }
   /** The next turn, or else the next event that is due up to `until`; false: there is none. */
   private step(until: number): boolean {
     const { queue } = this, next = queue.nextTime;
@@ -113,6 +124,7 @@ export class Simulation {
       const e = queue.pop()!;
       this.now = e.time;
       this.events++;
+      this.observer?.(e.origin);
       e.run();
     } else return false;
     return true;
@@ -121,6 +133,7 @@ export class Simulation {
     const t = this.ready[this.readyHead++];
     if (this.readyHead === this.readyEnd) this.readyHead = this.readyEnd = 0;
     this.events++;
+    this.observer?.(t.id);
     t.turn();
   }
   /** Let run() return after the event that is running. */

@@ -4,12 +4,12 @@ import { createHash } from 'node:crypto';
 import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { readCorpus } from './campaign.js';
-import { Coverage } from './coverage.js';
+import { caseCoverage } from './coverage.js';
 import { FuzzFailure, Target } from './target.js';
 
 const folder = process.argv[2];
 if (!folder) throw new Error('usage: fuzz:distil FOLDER');
-const target = new Target('fuzz/core.coverage.wasm'), all = new Coverage();
+const target = new Target('fuzz/core.coverage.wasm'), all = caseCoverage();
 for (const c of readCorpus().cases) {
   target.onCounters = (counters) => { all.add(counters); };
   target.run(c);

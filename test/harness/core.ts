@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import * as A from '../../host/abi/constants.js';
 import type { CoreExports } from '../../host/abi/exports.js';
 import { createCore, type Core, type CoreOptions } from '../../host/core.js';
+import { LeakCheck } from '../../host/debug/leak_check.js';
 
 const BUILD = process.env.NUSE_TEST_CORE ?? 'core.debug.wasm';
 /** The module under test, and its bytes. */
@@ -37,27 +38,13 @@ export class TestCore {
   /** Cores that test/harness/suite has to look at when the test is over. */
   static readonly made: TestCore[] = [];
   now = 1 * SEC;
-  /** Open sockets. */
-  readonly handles = new Set<number>();
-  /** By Usage: what was in use before anything happened. */
-  readonly fresh: number[];
   readonly x: CoreExports;
-  private constructor(readonly core: Core) {
-    const x = core.exports;
-    const opened = (h: number): number => {
-      if (h >= 0) this.handles.add(h);
-      return h;
-    };
-    this.x = {
-      ...x,
-      sys_socket: (family, type, protocol) => opened(x.sys_socket(family, type, protocol)),
-      sys_accept: (h) => opened(x.sys_accept(h)),
-      sys_close: (h) => {
-        this.handles.delete(h);
-        return x.sys_close(h);
-      },
-    };
-    this.fresh = Object.values(A.Usage).map((what) => x.usage(what));
+  readonly core: Core;
+  readonly check: LeakCheck;
+  private constructor(bare: Core) {
+    this.check = new LeakCheck(bare);
+    this.core = this.check.core;
+    this.x = this.core.exports;
   }
 
   /** `layer`: put between the core and all of its callers, as a recorder is. */
@@ -76,7 +63,6 @@ export class TestCore {
     this.stamp();
     this.mem.putCstring(A.ARG, name, 16);
     this.mem.u8.set(mac.split(':').map((h) => parseInt(h, 16)), A.ARG + 16);
-    this.fresh[A.Usage.DEVICES]++;
     return this.x.dev_register(vif, A.ARG, A.ARG + 16, mtu, features);
   }
 

@@ -91,6 +91,33 @@ test('the frames of a replay are those that a capture shows', () => {
   assert.is(packets.trim().split('\n').length, result.framesIn + result.framesOut);
 });
 
+/** The frames of a capture, by direction (1 in, 2 out), in their order. */
+function framesOf(path: string): Record<number, string[]> {
+  const b = readFileSync(path), out: Record<number, string[]> = { 1: [], 2: [] };
+  for (let at = 0; at < b.length; at += b.readUInt32LE(at + 4)) {
+    if (b.readUInt32LE(at) !== 6) continue;
+    // An enhanced packet; its first option holds the flags (draft-ietf-opsawg-pcapng 4.3).
+    const n = b.readUInt32LE(at + 20), options = at + 28 + ((n + 3) & ~3);
+    assert.is(b.readUInt16LE(options), 2);
+    out[b[options + 4] & 3].push(b.toString('hex', at + 28, at + 28 + n));
+  }
+  return out;
+}
+
+test('a live curl run and its replay: the same frames, byte for byte', async () => {
+  const record = join(lab.dir, 'curl.rec'), live = join(lab.dir, 'live.pcapng'), again = join(lab.dir, 'again.pcapng');
+  const run = await lab.nuse(ns, ['record', record, '--pcap', live, '-c', conf, '--', 'curl', '-s', '-o', join(lab.dir, 'got'), 'http://192.0.2.1:8000/page']).finish();
+  assert.is(run.code, 0, run.stderr);
+  assert.ok(readFileSync(join(lab.dir, 'got')).equals(readFileSync(join(lab.dir, 'page'))));
+  assert.is(replay(record, '--pcap', again).status, 0);
+  const [was, is] = [framesOf(live), framesOf(again)];
+  assert.ok(was[1].length > 100 && was[2].length > 50, `${was[1].length} in, ${was[2].length} out`);
+  assert.equal(is, was);
+  // The debug build, with names and assertions, does the same with it.
+  assert.is(replay(record, '--build', 'debug', '--pcap', again).status, 0);
+  assert.equal(framesOf(again), was);
+});
+
 test('a record written over a longer one ends where it ends', async () => {
   const before = statSync(file).size;
   assert.is((await lab.nuse(ns, ['record', file, '-c', conf, '--', 'true']).finish()).code, 0);
