@@ -205,7 +205,7 @@ test('a node whose core traps: its applications\' sockets fail with ECONNRESET, 
 test('what goes wrong: a rejection, a refused connection, an application that lets no time pass, a run without promises', async () => {
   const r = await runApps({
     'a/bad': () => Promise.reject(new TypeError('broken')),
-    'a/refused': (node) => new Promise((_, reject) => { node.connect(1, 'b').once('error', reject); }),
+    'a/refused': (node) => new Promise((_, reject) => { node.connect(1, '10.0.0.2').once('error', reject); }),
   });
   assert.is(r.output['a-bad'].stderr, 'TypeError: broken\n');
   assert.is(r.metrics['a-bad.failed'], 1);
