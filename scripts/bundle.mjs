@@ -16,14 +16,12 @@ await build({
   outExtension: { '.js': '.mjs' },
   bundle: true,
   platform: 'node',
-  // Loaded when a scenario has a WASI program: 13 MB.
-  external: ['binaryen'],
   format: 'esm',
   target: 'node20',
   sourcemap: true,
   legalComments: 'none',
-  // The reporters of coverage read files of their own folder.
-  external: ['istanbul-*'],
+  // binaryen is loaded when a scenario has a WASI program: 13 MB. The reporters of coverage read files of their own folder.
+  external: ['binaryen', 'istanbul-*'],
   // commander is CommonJS and calls require() for builtins.
   banner: { js: "import { createRequire as nuseCreateRequire } from 'node:module'; const require = nuseCreateRequire(import.meta.url);" },
   logLevel: 'warning',
