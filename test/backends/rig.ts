@@ -92,6 +92,7 @@ export class Rig {
     for (let i = 0; i < n; i++) this.take(A.RX_DESC + i * A.RX_DESC_SIZE);
     this.postBuffers();
     this.reaped = this.get(A.VIF_TX_TAIL);
+    if (!this.inRing) this.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2] &= ~(1 << SLOT);
     while (this.queued.length && ((this.get(A.VIF_TX_HEAD) - this.reaped) >>> 0) < A.TX_RING) this.put(this.queued.shift()!);
   }
 
@@ -136,6 +137,7 @@ export class Rig {
       from += len;
     }
     this.set(A.VIF_TX_HEAD, head + 1);
+    this.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2] |= 1 << SLOT;
   }
 
   private get(field: number): number { return this.mem.u32[(A.VIF + SLOT * A.VIF_STRIDE + field) >>> 2]; }
