@@ -254,7 +254,7 @@ static size_t control_fit(const uint8_t *control, size_t length, uint64_t room) 
   size_t at = 0;
   while (at + sizeof(struct cmsghdr) <= length) {
     const struct cmsghdr *m = (const void *)(control + at);
-    if (m->cmsg_len < sizeof *m || at + m->cmsg_len > room) break;
+    if (m->cmsg_len < sizeof *m || m->cmsg_len > length - at || at + m->cmsg_len > room) break;
     at += CMSG_ALIGN(m->cmsg_len);
     if (at > length) at = length;
   }
