@@ -190,6 +190,7 @@ export class GuestSocket implements Descriptor {
   }
   private sendMessage(from: Uint8Array[], flags: number, address: Uint8Array | undefined): number | undefined {
     const { mem } = this.net;
+    if (address && address.length > NAME_BYTES) return -Errno.EINVAL;
     let length = 0;
     for (const b of from) {
       if (length + b.length > DATA_SIZE) return -Errno.EMSGSIZE;

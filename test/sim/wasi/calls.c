@@ -160,6 +160,7 @@ static void udp(void) {
     show("recv nothing", recv(a, buffer, 10, MSG_DONTWAIT));
     static char large[70000];
     show("sendto too large", sendto(b, large, sizeof large, 0, (struct sockaddr *)&at, sizeof at));
+    show("sendto a name too long", sendto(b, "x", 1, 0, (struct sockaddr *)large, sizeof large));
     length = sizeof type;
     show("SO_TYPE", getsockopt(a, SOL_SOCKET, SO_TYPE, &type, &length));
     printf("%s\n", type == SOCK_DGRAM ? "SOCK_DGRAM" : "?");
