@@ -110,6 +110,17 @@ export class Stack {
     this.transmit();
   }
 
+  /**
+   * Send what calls have left, and receive what that brings: behind a TAP or veth the kernel answers within the write. What calls have put
+   * into a ring goes without the core's being run first.
+   */
+  exchange(): void {
+    if (!this.core.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2]) this.core.exports.poll(0);
+    this.transmit();
+    for (const port of this.ports) port.readable = true;
+    this.turn();
+  }
+
   /** Tell the hook of pending readiness edges, at most EVENTS_MAX; their number. */
   dispatch(): number {
     const { mem, exports } = this.core;
