@@ -9,10 +9,10 @@ const TX_BUDGET = 256;
 /** Receive descriptors a readable vif gets at least, while there are any. */
 const RX_SHARE_MIN = 8;
 
-/** Sees every frame between the core and its vifs. `descriptor`: address of the receive or transmit descriptor. */
+/** Sees every frame between the core and its vifs. `descriptor`: address of the receive or transmit descriptor; `at`: when the vif was given it, ns. */
 export interface FrameTap {
   received(slot: number, descriptor: number): void;
-  sent(slot: number, descriptor: number): void;
+  sent(slot: number, descriptor: number, at: number): void;
 }
 
 /** A vif in its slot. */
@@ -110,6 +110,17 @@ export class Stack {
     this.transmit();
   }
 
+  /**
+   * Send what calls have left, and receive what that brings: behind a TAP or veth the kernel answers within the write. What calls have put
+   * into a ring goes without the core's being run first.
+   */
+  exchange(): void {
+    if (!this.core.mem.u32[(A.HDR + A.HDR_TX_PENDING) >>> 2]) this.core.exports.poll(0);
+    this.transmit();
+    for (const port of this.ports) port.readable = true;
+    this.turn();
+  }
+
   /** Tell the hook of pending readiness edges, at most EVENTS_MAX; their number. */
   dispatch(): number {
     const { mem, exports } = this.core;
@@ -147,7 +158,7 @@ export class Stack {
     for (const port of this.ports) {
       const waiting = port.txBlocked || !this.mayWait(port) ? 0 : port.txWaiting;
       if (!waiting) continue;
-      const tail = port.txTail;
+      const tail = port.txTail, at = this.tap ? this.core.mem.getNs(A.HDR + A.HDR_NOW) : 0;
       const n = port.vif.tx(TX_BUDGET);
       if (n < 0) {
         port.txBlocked = true;
@@ -156,7 +167,7 @@ export class Stack {
       }
       // The core frees what was sent, and moves up what it holds back, at its next poll.
       if (n && !(this.lazyReturn && this.nobodyWaits(port, tail, n))) this.pollWanted = true;
-      if (n && this.tap) this.tapSent(this.tap, port, tail, n);
+      if (n && this.tap) this.tapSent(this.tap, port, tail, n, at);
       if (n < Math.min(waiting, TX_BUDGET)) {
         port.txBlocked = true;
         this.hooks.blocked?.(port);
@@ -172,10 +183,10 @@ export class Stack {
     return true;
   }
 
-  private tapSent(tap: FrameTap, port: Port, tail: number, n: number): void {
+  private tapSent(tap: FrameTap, port: Port, tail: number, n: number, at: number): void {
     const h = (A.VIF + port.slot * A.VIF_STRIDE) >>> 2, u32 = this.core.mem.u32;
     const ring = u32[h + (A.VIF_TX_RING >>> 2)], mask = u32[h + (A.VIF_TX_SIZE >>> 2)] - 1;
-    for (let k = 0; k < n; k++) tap.sent(port.slot, ring + ((tail + k) & mask) * A.TX_DESC_SIZE);
+    for (let k = 0; k < n; k++) tap.sent(port.slot, ring + ((tail + k) & mask) * A.TX_DESC_SIZE, at);
   }
 }
 

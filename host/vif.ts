@@ -64,7 +64,7 @@ export interface Vif {
   attach(port: VifPort): void;
   /** Fill posted descriptors [first, first+max) of RX_DESC with received frames: their number, plus RX_MORE; or -errno. */
   rx(first: number, max: number): number;
-  /** Send at most max frames of the slot's ring, advancing VIF_TX_TAIL: their number; fewer with the ring not empty: full. */
+  /** Send at most max frames of the slot's ring, advancing VIF_TX_TAIL: their number; fewer with the ring not empty: full. May set HDR_NOW to when that was done. */
   tx(max: number): number;
   stats(): VifStats;
   /** Undo everything; the other methods must not be called again. */

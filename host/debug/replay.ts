@@ -52,7 +52,7 @@ export interface ReplayResult {
 /** Sees the frames of a replay: descriptors of memory, as FrameTap of stack.ts. */
 export interface ReplayTap {
   received(slot: number, descriptor: number): void;
-  sent(slot: number, descriptor: number): void;
+  sent(slot: number, descriptor: number, at: number): void;
 }
 
 export interface ReplayOptions {
@@ -208,7 +208,7 @@ export class Replayer implements Inputs {
     for (let i = 0; i < count; i++) {
       const d = this.rings.descriptor(slot, first + i);
       this.transcript.frame(slot, d);
-      this.tap?.sent(slot, d);
+      this.tap?.sent(slot, d, this.now);
     }
     this.produced += ` ${count} on vif ${slot} (sum ${this.rings.sum(slot, first, count)})`;
   };

@@ -50,9 +50,9 @@ export class Call {
   write(address: number, memory: Uint8Array, offset: number, length: number): number {
     return this.native.posixWrite(this.tid, address, memory, offset, length);
   }
-  /** What sendto sends: `length` bytes to `data`, nameLength bytes of name to `name`; 0 or -EFAULT. */
+  /** What sendto sends: `length` bytes to `data`, nameLength bytes of name to `name`; 0, -EFAULT, or -EINTR when the call is no longer valid(). */
   collect(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
-    return this.native.posixCollect(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4));
+    return this.native.posixCollect(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.notify, this.record);
   }
   /** What recvfrom stores: `length` bytes at `data`, and the name of nameLength bytes at `name`; 0 or -errno. */
   deliver(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {

@@ -326,11 +326,14 @@ export class DatagramSocket extends PosixSocket {
   private sendOne(call: Call, address: number, flags: number): number {
     const { messages, native, core, mem } = this.sup;
     const gather = (iov: number, count: number): number => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE);
-    const record = address ? messages.fromHeader(call, gather, address) : messages.fromSendto(call);
     // A call that was interrupted meanwhile comes again: nothing is sent twice, and nothing of another task's.
-    const n = record < 0 ? record : !call.valid() ? -EINTR : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+    const record = !address ? messages.fromSendto(call) : this.whileValid(call, messages.fromHeader(call, gather, address));
+    const n = record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
     if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
     return n;
+  }
+  private whileValid(call: Call, record: number): number {
+    return record >= 0 && !call.valid() ? -EINTR : record;
   }
   private trySend(call: Call, flags: number): boolean {
     const n = this.sendOne(call, call.nr === this.sup.numbers.sendmsg ? call.long(1) : 0, flags);

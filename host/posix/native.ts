@@ -20,10 +20,10 @@ export interface PosixNative {
   posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
   /** The next message of the task's descriptor: its bytes. */
   posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
-  /** What sendto sends: `length` bytes of `buffer` to `data`, and the name. */
+  /** What sendto sends: `length` bytes of `buffer` to `data`, and the name; -EINTR when the call waits no more (posixNotifyValid). */
   posixCollect(
     tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
-    name: number, nameLength: number, nameThere: number,
+    name: number, nameLength: number, nameThere: number, notify: number, record: Uint8Array,
   ): number;
   /** What recvfrom stores: `length` bytes at `data` to `buffer`, and unless `nameThere` is 0 the name, cut, with its full length. */
   posixDeliver(

@@ -106,6 +106,7 @@ export abstract class PosixSocket {
         w.timer = -1;
         this.drop(w);
         call.answer(expired());
+        this.sup.serveNext(call.notify);
       });
     }
   }

@@ -202,7 +202,7 @@ export class Supervisor {
       }
       // What the program did before the call comes first, and what came of its last call.
       this.readiness.deliver();
-      this.loop.stamp();
+      if (i > 0 || events === 0) this.loop.stamp(); // else the loop has just done it
       this.loop.tellEvents();
       this.sent = this.more = false;
       this.current = call;
@@ -215,6 +215,13 @@ export class Supervisor {
       wait = this.more && --this.impatience < 0 ? PATIENCE_US : 0;
     }
     return true;
+  }
+  /**
+   * A call was answered outside serve(): the program, which has mostly run meanwhile on this very processor (posixNotifySync), may have made its
+   * next call already, and that one need not wait for the end of this turn.
+   */
+  serveNext(notify: number): void {
+    if (this.notifiers.has(notify)) this.serve(notify, 0); // that nobody calls any more, its source tells
   }
   /** Send the frames of this call before it is answered: as of the kernel, they are on their way when the program goes on. */
   sendFrames(): void {

@@ -96,7 +96,7 @@ const GENERATE = v.variant('kind', [
 ], 'a topology: { kind: dumbbell | star | chain | grid | fat-tree | random ... }');
 export type GenerateSpec = v.InferOutput<typeof GENERATE>;
 
-const TOPOLOGY = v.union([v.pipe(v.string(), v.transform((file) => ({ file, edge: {} as DirectionSpec }))), v.strictObject({ file: v.string(), edge: hop })], 'a file in GML, or { file, edge }');
+const TOPOLOGY = v.union([v.pipe(v.string(), v.transform((file) => ({ file, edge: {} as DirectionSpec }))), v.strictObject({ file: v.string(), edge: hop })], 'a file in GML or GraphML, or { file, edge }');
 
 const EXPECT = v.pipe(v.strictObject({ metric: v.string(), min: v.optional(figure), max: v.optional(figure) }), v.check((e) => e.min !== undefined || e.max !== undefined, '`min` or `max`'));
 

@@ -5,7 +5,7 @@ import { fieldPath } from './field_path.js';
 import { SCENARIO, checkScenario, type Mistake, type Scenario } from './scenario.js';
 import { generate } from './generate.js';
 import { checkNames } from './names.js';
-import { gmlLinks } from './topology.js';
+import { topologyLinks } from './topology.js';
 
 /** Aliases of YAML can blow up: none are needed that often. */
 const ALIASES = 100;
@@ -82,7 +82,7 @@ function withTopology(s: Scenario, mistakes: Mistake[], files: ScenarioFiles): S
     mistakes.push({ path: ['topology'], message: `cannot read ${file}: ${(e as Error).message}` });
     return s;
   }
-  return { ...s, links: [...s.links, ...gmlLinks(text, file, edge)] };
+  return { ...s, links: [...s.links, ...topologyLinks(text, file, edge)] };
 }
 
 /** A scenario made by a program. Throws ConfigError, in which fields stand for lines. */

@@ -20,7 +20,7 @@ export class FileCapture implements FrameTap {
   private readonly ids: number[] = [];
   private interfaces = 0;
 
-  /** Times are HDR_NOW + HDR_WALL_OFFSET. `anonymous`: slots that nobody has added are described by their numbers. Throws when the file cannot be made. */
+  /** Times are HDR_NOW, of sent frames before they were sent, + HDR_WALL_OFFSET. `anonymous`: slots that nobody has added are described by their numbers. Throws when the file cannot be made. */
   constructor(private readonly mem: CoreMemory, path: string, comments: string[] = [], private readonly anonymous = false) {
     this.fd = openSync(path, 'w');
     this.put(sectionHeader(comments));
@@ -33,10 +33,10 @@ export class FileCapture implements FrameTap {
   }
 
   received(slot: number, descriptor: number): void {
-    this.put(enhancedPacket(this.id(slot), this.time, receivedFrame(this.mem, descriptor), DIRECTION_IN));
+    this.put(enhancedPacket(this.id(slot), this.time(this.mem.u64[(A.HDR + A.HDR_NOW) >>> 3]), receivedFrame(this.mem, descriptor), DIRECTION_IN));
   }
-  sent(slot: number, descriptor: number): void {
-    this.put(enhancedPacket(this.id(slot), this.time, sentFrame(this.mem, descriptor), DIRECTION_OUT));
+  sent(slot: number, descriptor: number, at: number): void {
+    this.put(enhancedPacket(this.id(slot), this.time(BigInt(at)), sentFrame(this.mem, descriptor), DIRECTION_OUT));
   }
 
   private id(slot: number): number {
@@ -74,7 +74,7 @@ export class FileCapture implements FrameTap {
     this.fd = -1;
   }
 
-  private get time(): bigint { return this.mem.u64[(A.HDR + A.HDR_NOW) >>> 3] + this.mem.u64[(A.HDR + A.HDR_WALL_OFFSET) >>> 3]; }
+  private time(now: bigint): bigint { return now + this.mem.u64[(A.HDR + A.HDR_WALL_OFFSET) >>> 3]; }
 
   private put(b: Uint8Array): void {
     if (this.fd < 0) return;

@@ -114,14 +114,12 @@ export class Loop {
   }
 
   /**
-   * Send frames now, and receive what is already there: behind a TAP or veth the kernel answers within the write, and so
-   * receive timestamps do not include the caller's wake-up.
+   * Send frames now, and receive what is already there (Stack.exchange): so receive timestamps, which are of the end of the write, do not
+   * include the caller's wake-up.
    */
   exchange(): void {
-    this.flush();
-    for (const port of this.stack.ports) port.readable = true;
     this.stamp();
-    this.stack.turn();
+    this.stack.exchange();
   }
   private flush(): void {
     this.stamp();

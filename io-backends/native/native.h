@@ -55,6 +55,8 @@ struct nuse_mem *nuse_mem_at(napi_env env, uint32_t handle);
 
 /** CLOCK_MONOTONIC, ns. */
 uint64_t clock_ns(void);
+/** Write HDR_NOW; the time. */
+uint64_t mem_stamp(struct nuse_mem *m);
 
 /** Exactly `want` numbers as 32 bits (wrapping like ToInt32); false when fewer were given or one is no number. */
 bool args_i32(napi_env env, napi_callback_info info, size_t want, int32_t *out);

@@ -99,7 +99,8 @@ static uint32_t tx_give(struct vif *v, struct tx_frame *frames, uint32_t n) {
 
 /*
  * txBurst(vif, slot, max): send at most `max` frames of the slot's ring and advance VIF_TX_TAIL over those that were
- * sent or lost; frames, or -errno. Fewer than max with the ring not empty: the device is full.
+ * sent or lost; frames, or -errno. Fewer than max with the ring not empty: the device is full. HDR_NOW becomes the time at which
+ * they had been given away: behind a TAP or veth the kernel has answered by then.
  */
 static napi_value tx_burst(napi_env env, napi_callback_info info) {
   int32_t a[3];
@@ -125,6 +126,7 @@ static napi_value tx_burst(napi_env env, napi_callback_info info) {
     }
   }
   st32(h + VIF_TX_TAIL, tail + done);
+  if (done) mem_stamp(v->mem);
   return ret_i32(env, done);
 }
 

@@ -52,7 +52,7 @@ uint64_t clock_ns(void) {
   return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-static uint64_t stamp(struct nuse_mem *m) {
+uint64_t mem_stamp(struct nuse_mem *m) {
   uint64_t now = clock_ns();
   st64(m->base + HDR + HDR_NOW, now);
   return now;
@@ -63,7 +63,7 @@ static napi_value clock_stamp(napi_env env, napi_callback_info info) {
   int32_t a[1];
   napi_value r = NULL;
   struct nuse_mem *m = args_i32(env, info, 1, a) ? nuse_mem_at(env, (uint32_t)a[0]) : NULL;
-  napi_create_double(env, m ? (double)stamp(m) : -1, &r);
+  napi_create_double(env, m ? (double)mem_stamp(m) : -1, &r);
   return r;
 }
 
@@ -379,7 +379,7 @@ static napi_value wait_ready(napi_env env, napi_callback_info info) {
     w->ready[2 * out] = w->events[i].data.u32;
     w->ready[2 * out++ + 1] = w->events[i].events;
   }
-  stamp(w->mem);
+  mem_stamp(w->mem);
   return ret_i32(env, n < 0 ? -err : out);
 }
 

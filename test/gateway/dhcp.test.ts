@@ -12,10 +12,12 @@ test.after(async () => {
 });
 const ADDRESSES = ['sh', '-c', `for i in $(seq 100); do
   /usr/bin/python3 -c "import socket
+own = []
 for a in ('192.0.2.200', '2001:db8::1'):
   s = socket.socket(socket.AF_INET6 if ':' in a else socket.AF_INET, socket.SOCK_DGRAM)
   s.connect((a, 9))
-  print(s.getsockname()[0])" 2>/dev/null && break; sleep 0.1; done; cat /etc/resolv.conf`];
+  own.append(s.getsockname()[0])
+print(*own, sep=chr(10))" 2>/dev/null && break; sleep 0.1; done; cat /etc/resolv.conf`];
 
 // It waits for a while; the other tests run meanwhile.
 let serverless: Program | undefined;

@@ -42,8 +42,8 @@ test('tcpdump sees what the stack sends and receives, once each', async () => {
 test('a capture of a connection is complete, and its checksums are right', async () => {
   const pcap = join(lab.dir, 'c.pcap');
   await run('sh', '-c', watched(`-Z root -w ${pcap} tcp`, `curl -s http://${PEER4}:8000/ -o /dev/null`));
-  const rows = lab.sh(w.peer, `tshark -r ${pcap} -o tcp.check_checksum:TRUE -T fields -e tcp.flags.str -e tcp.checksum.status`).trim().split('\n').map((l) => l.split('\t'));
-  const flags = rows.map((r) => r[0].replace(/·/g, ''));
+  const rows = lab.sh(w.peer, `tshark -r ${pcap} -o tcp.check_checksum:TRUE -T fields -e tcp.flags.str -e tcp.checksum.status -e tcp.analysis.retransmission`).trimEnd().split('\n').map((l) => l.split('\t'));
+  const flags = rows.filter((r) => !r[2]).map((r) => r[0].replace(/·/g, '')); // a busy machine's peers send again
   assert.ok(flags.filter((f) => f === 'S').length === 1 && flags.filter((f) => f === 'AS').length === 1 && flags.filter((f) => f.includes('F')).length === 2, flags.join(' '));
   assert.ok(rows.every((r) => r[1] === '1'), JSON.stringify(rows));
 });
@@ -75,6 +75,7 @@ test('the namespace\'s own kernel answers nothing and sends nothing to the wire'
   const list = (filter: string): string[] => lab.sh(w.peer, `tshark -r ${pcap} -Y '${filter}' -T fields -e frame.number`).trim().split('\n').filter(Boolean);
   assert.is(list(`tcp.flags.reset == 1 && ip.src == ${NUSE4}`).length, 0);
   assert.is(list('icmp.type == 0').length, 2);
+  assert.is(list('icmp.resptime > 0').length, 2, 'a request is captured with a time before its answer');
   assert.is(list('icmpv6.type == 133 && eth.src == 00:01:01:01:01:01').length, 0, 'router solicitations');
 });
 

@@ -119,13 +119,17 @@ static napi_value notify_replace_fd(napi_env env, napi_callback_info info) {
   return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ADDFD, &a));
 }
 
+int posix_notify_valid(int fd, const uint8_t *record) {
+  uint64_t id = id_of(record);
+  return ioctl(fd, SECCOMP_IOCTL_NOTIF_ID_VALID, &id);
+}
+
 /** posixNotifyValid(fd, record): 0 while the call still waits; -ENOENT: what was read from its task may be another's. */
 static napi_value notify_valid(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   uint8_t *record = posix_bytes(&c, 1, 0, RECORD);
   if (!record) return posix_number(env, -EINVAL);
-  uint64_t id = id_of(record);
-  return result(env, ioctl(posix_int(&c, 0), SECCOMP_IOCTL_NOTIF_ID_VALID, &id));
+  return result(env, posix_notify_valid(posix_int(&c, 0), record));
 }
 
 /** posixNotifySync(fd): wake the caller and us on one processor (since Linux 6.6); -errno where that is not known. */

@@ -38,6 +38,8 @@ extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POS
 /** Add every function of this folder to the addon's exports. */
 void posix_exports(napi_env env, napi_value exports);
 
+/** 0 while the call of a record still waits; -1: it was interrupted. */
+int posix_notify_valid(int notify, const uint8_t *record);
 /** Open descriptor `fd` of thread `tid` here (close-on-exec); -errno. */
 int posix_task_fd(int tid, int fd);
 /**

@@ -208,7 +208,10 @@ static napi_value task_receive(napi_env env, napi_callback_info info) {
   return posix_number(env, n < 0 ? -error : n);
 }
 
-/** posixCollect(tid, array, data, length, buffer, name, name length, name there): what sendto sends, in one read: 0 or -EFAULT. */
+/**
+ * posixCollect(tid, array, data, length, buffer, name, name length, name there, notify, record): what sendto sends, in one read: 0, -EFAULT, or
+ * -EINTR when the call had been interrupted by then, and what was read may be another task's.
+ */
 static napi_value task_collect(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   int64_t length = posix_int(&c, 3), named = posix_int(&c, 6);
@@ -217,7 +220,9 @@ static napi_value task_collect(napi_env env, napi_callback_info info) {
   struct iovec local[2] = {{name, named}, {data, length}};
   struct iovec remote[2] = {{(void *)(uintptr_t)posix_int(&c, 7), named}, {(void *)(uintptr_t)posix_int(&c, 4), length}};
   if (named + length == 0) return posix_number(env, 0);
-  return posix_number(env, process_vm_readv(posix_int(&c, 0), local, 2, remote, 2, 0) == named + length ? 0 : -EFAULT);
+  if (process_vm_readv(posix_int(&c, 0), local, 2, remote, 2, 0) != named + length) return posix_number(env, -EFAULT);
+  uint8_t *record = posix_bytes(&c, 9, 0, sizeof(uint64_t));
+  return posix_number(env, !record ? -EINVAL : posix_notify_valid(posix_int(&c, 8), record) < 0 ? -EINTR : 0);
 }
 
 /**
