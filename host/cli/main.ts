@@ -14,6 +14,7 @@ import { shrinkFile, type ShrinkOptions } from './shrink.js';
 import { simulate } from './sim.js';
 import { prepareFile } from './sim_apps.js';
 import { simDebugOptions } from './sim_debug.js';
+import { refuseContradictions } from './sim_options.js';
 import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -76,6 +77,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('--json', 'as JSON')
     .action((file: string, o: SweepOptions) => {
       noProgram('sim');
+      refuseContradictions(o);
       done(isSweep(o) ? sweep(file, o) : simulate(file, o));
     });
   root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')

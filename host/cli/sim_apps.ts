@@ -5,20 +5,26 @@ import { pathToFileURL } from 'node:url';
 import { ModuleApp, type AppMain } from '../node/simulated/module_app.js';
 import { settle } from '../node/simulated/settle.js';
 import type { AppLoader } from '../sim/make_app.js';
-import { appFile } from '../sim/names.js';
+import { appFile, endsOf, tapDevice } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
 import type { ScenarioFiles } from '../sim/scenario_file.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
 import { CliError } from './fail.js';
 
-/** `file`: the scenario's; names are relative to it. */
+/** `file`: the scenario's; names are relative to it. `realtime`: the run goes by the clock, so links may lead out of it. */
 export class AppFiles implements AppLoader, ScenarioFiles {
   private readonly programs = new Map<string, Promise<WebAssembly.Module>>();
-  constructor(private readonly file: string) {}
+  constructor(private readonly file: string, private readonly realtime = false) {}
 
   read(file: string): string { return readFileSync(this.path(file), 'utf8'); }
   /** Tell of files that are not there, or not what they should be. */
   readonly check = (scenario: Scenario, mistakes: Mistake[]): void => {
+    if (!this.realtime) {
+      scenario.links.forEach((l, i) => {
+        const tap = endsOf(l).find((e) => tapDevice(e) !== undefined);
+        if (tap !== undefined) mistakes.push({ path: ['links', i], message: `it leads to \`${tap}\`, where time is real: run it with --realtime` });
+      });
+    }
     scenario.apps.forEach((app, i) => {
       const { field, file } = appFile(app) ?? {};
       if (!field || !file) return;

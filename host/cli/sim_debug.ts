@@ -92,14 +92,6 @@ export class SimDebug {
     };
   }
 
-  /** A run that is split over threads has no debugging. Throws CliError when an option asks for it. */
-  refuseParts(): void {
-    const { record, stopOnTrap, coverage, frameLog, sanitizer, breakNode } = this.options;
-    const asked = Object.entries({ '--record': record, '--stop-on-trap': stopOnTrap, '--coverage': coverage, '--frame-log': frameLog, '--sanitizer': sanitizer, '--break-node': breakNode });
-    const first = asked.find(([, value]) => value !== undefined);
-    if (first) throw new CliError(`${first[0]} needs the whole run in one thread`, 'leave out --workers');
-  }
-
   private layer(bare: Core, own: CoreOptions, node: string): Core {
     const core = this.records.layer(bare, own, node);
     if (!this.options.sanitizer) return core;
