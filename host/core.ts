@@ -69,7 +69,8 @@ function instantiated(module: WebAssembly.Module, imports: Imports): ReturnType<
   try {
     return instantiateSync<Record<string, unknown>>(module, imports);
   } catch (e) {
-    if (!(e instanceof WebAssembly.LinkError)) throw e;
+    // TypeError: imports of a module that is not there.
+    if (!(e instanceof WebAssembly.LinkError || e instanceof TypeError)) throw e;
     if (/smaller than initial/.test(e.message)) throw new RangeError(`the memory is too small for a core (${e.message})`);
     throw new AbiError(`${NO_CORE} (${e.message})`);
   }

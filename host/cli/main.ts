@@ -78,7 +78,7 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((file: string, o: SweepOptions) => {
       noProgram('sim');
       refuseContradictions(o);
-      done(isSweep(o) ? sweep(file, o) : simulate(file, o));
+      done(isSweep(o) ? sweep(file, o) : ended(simulate(file, o)));
     });
   root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
     .action((module: string, output: string) => {
@@ -128,6 +128,12 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   return root;
 }
 
+/** What the applications of a simulation have left open, timers and servers of the process, does not keep it from ending. */
+async function ended(code: Promise<number>): Promise<number> {
+  const n = await code;
+  return new Promise(() => { process.stdout.write('', () => process.exit(n)); });
+}
+
 /** Does a program run on a stack here? null, or what went wrong. */
 function probe(): string | null {
   const r = spawnSync(process.execPath, [process.argv[1], 'run', '--', 'true'], { encoding: 'utf8', timeout: 15000, env: { ...process.env, NUSECONF: '' } });
@@ -140,6 +146,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   const own = split < 0 ? argv : argv.slice(0, split);
   const program = split < 0 ? undefined : argv.slice(split + 1);
   let code: number | Promise<number> = EXIT_NUSE;
+  // A reader that wants no more (`| head`) is no failure; a full disk is.
+  process.stdout.on('error', (e: NodeJS.ErrnoException) => { if (e.code !== 'EPIPE') process.exit(tell(new CliError(`cannot write the output: ${e.message}`), own.includes('--json'))); });
   try {
     await build(program, (c) => { code = c; }).parseAsync(own.slice(), { from: 'user' });
     process.exitCode = await code;

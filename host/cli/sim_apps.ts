@@ -53,7 +53,9 @@ export class AppFiles implements AppLoader, ScenarioFiles {
   }
 
   async module(...[name, spec, node, lookup]: Parameters<NonNullable<AppLoader['module']>>): Promise<ModuleApp> {
-    const { default: main } = await import(pathToFileURL(this.path(spec.file)).href) as { default?: AppMain };
+    const { default: main } = await import(pathToFileURL(this.path(spec.file)).href).catch((e: Error) => {
+      throw new CliError(`application ${name}: cannot load ${spec.file}: ${e.name}: ${e.message.split('\n')[0]}`, 'mend the module, or what it imports');
+    }) as { default?: AppMain };
     if (typeof main !== 'function') throw new CliError(`application ${name}: ${spec.file} has no function as its default export: write \`export default async function (node) { ... }\``);
     return new ModuleApp(name, spec, node, lookup, main);
   }

@@ -1,18 +1,25 @@
 // Files of a folder that grow while a simulation runs, and tables in them.
-import { appendFileSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { appendFileSync, existsSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import { csvFormatRow } from 'd3-dsv';
 import { CliError } from './fail.js';
 
 /** Bytes of a file that are kept before they are written: few open files, few system calls. */
 const CHUNK = 64 << 10;
 
+/** Make a folder, and those above it, unless it is there. Throws CliError. */
 export function makeFolder(path: string): void {
   try {
-    mkdirSync(path, { recursive: true });
+    make(resolve(path));
   } catch (e) {
-    throw new CliError(`cannot make the folder ${path}: ${(e as Error).message}`);
+    throw new CliError(`cannot make the folder ${path}: ${(e as Error).message}`, 'name a folder that is there or can be made');
   }
+}
+/** Not by `recursive`, with which node tries for ever where the system makes no folders, as in /proc. */
+function make(path: string): void {
+  if (existsSync(path) && statSync(path).isDirectory()) return;
+  if (dirname(path) !== path) make(dirname(path));
+  mkdirSync(path);
 }
 
 /** Write a file as a whole, or not at all. */

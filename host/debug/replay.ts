@@ -104,6 +104,7 @@ export class Replayer implements Inputs {
       core = header.snapshot ? await restore(replayCore.module, readSnapshot(reader)) :
         await createCore(replayCore.module, { memoryBytes: header.memoryBytes, maxSockets: header.maxSockets, seed: header.seed, now: header.now });
     } catch (error) {
+      if (error instanceof AbiError && header.snapshot) throw new RecordError(source.name, 72, `the memory with which it begins is of no core of this nuse (${error.message})`, 'the file is damaged: record again');
       // The core's fault, or told already; all else comes of what the file wants: a memory that cannot be had, tables that do not fit into it.
       if (error instanceof RecordError || error instanceof AbiError) throw error;
       throw new RecordError(source.name, 76, `a core with these parameters does not start: ${(asCoreTrap(error) as Error).message}`, 'the file is damaged: record again');

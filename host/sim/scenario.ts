@@ -1,5 +1,6 @@
 // What a scenario is: the shape of the file, checked. Defaults are filled in here; durations become ns, rates bit/s, sizes bytes.
 import * as v from 'valibot';
+import { MAX_MEMORY_BYTES } from '../config/config.js';
 import { parseDuration, parseFigure, parseRate, parseSize } from './units.js';
 
 /** Most of anything, so that a hostile file stays cheap. */
@@ -12,8 +13,8 @@ const END = v.pipe(v.string(), v.regex(/^(tap:[A-Za-z][\w.-]{0,14}|[A-Za-z][\w.-
 const measured = (parse: (text: string) => number | undefined, example: string) => v.pipe(
   v.union([v.string(), v.number()], `a quantity such as \`${example}\``), v.transform(String),
   v.check((s) => parse(s) !== undefined, `a quantity such as \`${example}\``), v.transform((s) => parse(s)!));
-/** Longest time, ns: below 2^53 with the core's start added, so that every ns is a number. Most memory of a node, bytes: what 32 bits reach, without the last page. */
-const LONGEST = 100 * 86_400e9, MEMORY_MAX = 2 ** 32 - 2 ** 16;
+/** Longest time, ns: below 2^53 with the core's start added, so that every ns is a number. */
+const LONGEST = 100 * 86_400e9;
 const SEED = `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
 const duration = v.pipe(measured(parseDuration, '20ms'), v.maxValue(LONGEST, 'a time of at most 100 days (8640000s)'));
 const rate = measured(parseRate, '10Mbit'), size = measured(parseSize, '10MB'), figure = measured(parseFigure, '9.4Mbit');
@@ -61,7 +62,7 @@ export type LinkSpec = v.InferOutput<typeof LINK>;
 
 const NODE = v.nullish(v.strictObject({
   sysctl: v.optional(v.record(v.string(), v.pipe(v.union([v.string(), v.number()]), v.transform(String))), {}),
-  memory: v.optional(v.pipe(size, v.maxValue(MEMORY_MAX, 'a size below 4GiB, such as `16MiB`'))), sockets: v.optional(count(65536)),
+  memory: v.optional(v.pipe(size, v.maxValue(MAX_MEMORY_BYTES, 'a size below 4GiB, such as `16MiB`'))), sockets: v.optional(count(65536)),
 }, 'the fields of one node, as in `nodes: { a: { memory: 16MiB } }`'), {});
 
 const flow = {
