@@ -131,7 +131,8 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
 /** What the applications of a simulation have left open, timers and servers of the process, does not keep it from ending. */
 async function ended(code: Promise<number>): Promise<number> {
   const n = await code;
-  return new Promise(() => { process.stdout.write('', () => process.exit(n)); });
+  // An error of the output is told first.
+  return new Promise(() => { process.stdout.write('', () => { setImmediate(() => process.exit(n)); }); });
 }
 
 /** Does a program run on a stack here? null, or what went wrong. */

@@ -46,6 +46,7 @@ function checkLinks(s: Scenario, bad: Bad): void {
     for (const e of outside) {
       if (taps.has(e)) bad(['links', i], `a second link to \`${e}\`: a device has one end`);
       taps.add(e);
+      if (taps.size === VIF_MAX + 1) bad(['links', i], `more than ${VIF_MAX} devices: join them by a bridge of the host`);
     }
     for (const e of ends) {
       ports.set(e, (ports.get(e) ?? 0) + 1);
