@@ -7,6 +7,7 @@ import { ScenarioRun } from '../sim/run.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
 import type { AppFiles } from './sim_apps.js';
+import { writing } from './writing.js';
 
 export interface CompareOptions {
   json?: boolean;
@@ -25,13 +26,7 @@ export class FrameLog {
   private readonly fd: number;
   private text = `${HEAD}\n`;
 
-  constructor(path: string, private readonly live: LiveRun) {
-    try {
-      this.fd = openSync(path, 'w');
-    } catch (e) {
-      throw new CliError(`cannot write ${path}: ${(e as Error).message}`);
-    }
-  }
+  constructor(private readonly path: string, private readonly live: LiveRun) { this.fd = writing(path, '', () => openSync(path, 'w')); }
   /** Run to the end. */
   async finish(): Promise<void> {
     for (let h = await this.live.next(); h; h = await this.live.next()) {
@@ -42,8 +37,9 @@ export class FrameLog {
     closeSync(this.fd);
   }
   private flush(): void {
-    writeSync(this.fd, this.text);
+    const bytes = Buffer.from(this.text);
     this.text = '';
+    writing(this.path, '', () => { for (let at = 0; at < bytes.length;) at += writeSync(this.fd, bytes, at); });
   }
 }
 

@@ -10,6 +10,7 @@ import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 import { FileSource } from './file_source.js';
+import { writing } from './writing.js';
 
 /** Size of a record file when nothing is said, bytes. */
 const DEFAULT_LIMIT = '1G';
@@ -82,13 +83,7 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
 /** What `run` gives; the frames of the replay go to a file, also when it ends with an error. */
 function captured<T>(replayer: Replayer, file: string | undefined, record: string, run: () => T): T {
   if (file === undefined) return run();
-  let capture: FileCapture;
-  try {
-    capture = new FileCapture(replayer.core.mem, file, [`replay of ${record}`], true);
-  } catch (e) {
-    throw new CliError(`cannot write ${file}: ${(e as Error).message}`, 'name another file with --pcap FILE');
-  }
-  replayer.tap = capture;
+  const capture = replayer.tap = writing(file, 'name another file with --pcap FILE', () => new FileCapture(replayer.core.mem, file, [`replay of ${record}`], true));
   try {
     return run();
   } finally {

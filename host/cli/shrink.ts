@@ -7,6 +7,7 @@ import { shrinkRecord, type Shrunk } from '../debug/shrink_record.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
 import { FileSource } from './file_source.js';
+import { writing } from './writing.js';
 
 export interface ShrinkOptions {
   output?: string;
@@ -15,28 +16,21 @@ export interface ShrinkOptions {
   json?: boolean;
 }
 
+const ANOTHER = 'name another file with --output FILE';
+
 export async function shrinkFile(path: string, options: ShrinkOptions): Promise<number> {
   const source = FileSource.open(path), output = options.output ?? `${path}.min`;
   try {
-    writing(output, () => accessSync(dirname(output), constants.W_OK));
+    writing(output, ANOTHER, () => accessSync(dirname(output), constants.W_OK));
     const core = CoreFile.recorded(new RecordReader(source).header.coreHash, options.core), against = options.against === undefined ? undefined : CoreFile.named(options.against);
     const result = await shrinkRecord(source, { core, against, explain: (trap) => core.explain(trap), progress: process.stderr.isTTY ? showProgress : undefined });
-    writing(output, () => writeFileSync(output, result.file, { mode: 0o600 }));
+    writing(output, ANOTHER, () => writeFileSync(output, result.file, { mode: 0o600 }));
     process.stdout.write(options.json ? `${JSON.stringify({ ...result, file: output, bytes: result.file.length })}\n` : text(path, output, result));
     return 0;
   } catch (e) {
     throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;
   } finally {
     source.close();
-  }
-}
-
-/** What the system refuses is thrown as CliError. */
-function writing(path: string, fn: () => void): void {
-  try {
-    fn();
-  } catch (e) {
-    throw new CliError(`cannot write ${path}: ${(e as Error).message}`, 'name another file with --output FILE');
   }
 }
 

@@ -1,6 +1,6 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
-import { nodeNames } from '../sim/names.js';
+import { linkName, nodeNames } from '../sim/names.js';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
@@ -67,9 +67,16 @@ export async function simulate(file: string, options: SimOptions): Promise<numbe
     return await whole.end() && result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
-    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    if (error instanceof SpinError) process.exit(spun(error, scenario, !!options.json));
     throw error;
   }
+}
+
+/** Tell of an application, or a network, that lets no time pass; the exit code. */
+function spun(error: SpinError, { links }: Scenario, json: boolean): number {
+  const code = tell(error, json), at = links.findIndex((l) => !l.rate && !l.delay);
+  if (at >= 0 && !json) process.stderr.write(`      link ${linkName(links[at], at)} has neither rate nor delay: a transfer over such links goes on without end at one instant; give it one of them\n`);
+  return code;
 }
 
 /** A run in this thread, which can be debugged. */

@@ -10,6 +10,7 @@ import type { Mistake, Scenario } from '../sim/scenario.js';
 import type { ScenarioFiles } from '../sim/scenario_file.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
 import { CliError } from './fail.js';
+import { writing } from './writing.js';
 
 /** `file`: the scenario's; names are relative to it. `realtime`: the run goes by the clock, so links may lead out of it. */
 export class AppFiles implements AppLoader, ScenarioFiles {
@@ -66,10 +67,12 @@ export class AppFiles implements AppLoader, ScenarioFiles {
 
 /** `nuse sim-prepare`: one file to another. */
 export async function prepareFile(module: string, output: string): Promise<number> {
+  let prepared: Uint8Array;
   try {
-    writeFileSync(output, await prepareWasi(readFileSync(module)));
+    prepared = await prepareWasi(readFileSync(module));
   } catch (e) {
-    throw new CliError(`cannot prepare ${module}: ${(e as Error).message}`);
+    throw new CliError(`cannot prepare ${module}: ${(e as Error).message}`, 'name a WebAssembly module, as clang --target=wasm32-wasi or asc make them');
   }
+  writing(output, '', () => writeFileSync(output, prepared));
   return 0;
 }

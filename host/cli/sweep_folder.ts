@@ -6,6 +6,7 @@ import { csv, makeFolder, replaceFile } from './sim_files.js';
 import { comparePoints, pointKey, type Point } from './sweep_points.js';
 import { columnsOf, parameterColumn, typed, type Row } from './sweep_rows.js';
 import { summarise } from './sweep_summary.js';
+import { writing } from './writing.js';
 
 /** What all rows of a folder have in common. */
 export interface SweepIdentity {
@@ -40,7 +41,7 @@ export class SweepFolder {
   /** Keep the row of a run; it is in the file when this returns. */
   add(p: Point, row: Row): void {
     this.rows.set(pointKey(p), row);
-    appendFileSync(join(this.path, ROWS), `${JSON.stringify(row)}\n`);
+    writing(join(this.path, ROWS), '', () => appendFileSync(join(this.path, ROWS), `${JSON.stringify(row)}\n`));
   }
 
   /** Write the tables; the rows, in order. */
@@ -84,7 +85,8 @@ export class SweepFolder {
     const theirs = parsed(readFileSync(file, 'utf8'), file) as unknown as SweepIdentity, { scenario, build, parameters } = this.identity;
     if (theirs.scenario !== scenario) throw new CliError(`${path} holds runs of another scenario: the file, or what --set changes, is not what it was`, remedy);
     if (theirs.build !== build) throw new CliError(`${path} holds runs of another build of nuse or its core`, remedy);
-    if (String(theirs.parameters) !== String(parameters)) throw new CliError(`${path} holds a sweep over ${[theirs.parameters].flat().join(', ') || 'seeds alone'}, not over ${parameters.join(', ') || 'seeds alone'}`, remedy);
+    const told = (names: string | readonly string[]): string => [names].flat().join(', ') || 'seeds alone';
+    if (String(theirs.parameters) !== String(parameters)) throw new CliError(`${path} holds a sweep over ${told(theirs.parameters)}, not over ${told(parameters)}`, remedy);
   }
 }
 

@@ -49,7 +49,8 @@ test('in a program: a core, a stack in its worker, a stack in this thread', asyn
 });
 
 test('by the command: run, sim, and sim in threads', async () => {
-  for (const [args, env] of [[['run', '--', 'true'], { NUSE_CORE: old }], [['sim', 's.yaml'], { NUSE_CORE: old }], [['sim', 's.yaml', '--core', old], {}], [['sim', 's.yaml', '--core', old, '--workers', '2'], {}]] as const) {
+  const other = { NUSE_CORE: old };
+  for (const [args, env] of [[['run', '--', 'true'], other], [['sim', 's.yaml'], other], [['sim', 's.yaml', '--core', old], {}], [['sim', 's.yaml', '--core', old, '--workers', '2'], {}]] as const) {
     const { code, err } = await nuse(args, { ...env });
     assert.is(code, 125, err);
     assert.match(err, SAID);

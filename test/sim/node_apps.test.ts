@@ -1,4 +1,4 @@
-// limit: 180 s
+// limit: 240 s
 // Applications with promises on the Node-shaped API, in simulated time: Node's http, undici, datagrams, timers; the same run every time.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -222,8 +222,10 @@ test('what goes wrong: a rejection, a refused connection, an application that le
 });
 
 for (const [what, app, message] of [
-  ['a timer', (node) => { node.setTimeout(() => { throw new TypeError('broken'); }, 5); return node.sleep(1000); }, /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(.*node_apps\.test\.js:\d+\)$/],
-  ['a promise that nobody awaits', (node) => { void node.sleep(5).then(() => { throw new TypeError('broken'); }); return node.sleep(1000); }, /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(/],
+  ['a timer', (node) => { node.setTimeout(() => { throw new TypeError('broken'); }, 5); return node.sleep(1000); },
+    /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(.*node_apps\.test\.js:\d+\)$/],
+  ['a promise that nobody awaits', (node) => { void node.sleep(5).then(() => { throw new TypeError('broken'); }); return node.sleep(1000); },
+    /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(/],
   ['a socket\'s error that nobody takes', (node) => { node.connect(1, '10.0.0.2'); return node.sleep(1000); }, /^an application of node a has failed at 0\.00\d+ s: Error: connect ECONNREFUSED 10\.0\.0\.2:1$/],
 ] as [string, AppMain, RegExp][]) {
   test(`what nobody catches ends the run, with the node and the time: ${what}`, async () => {

@@ -54,6 +54,9 @@ const REFUSED: [string, string[], RegExp][] = [
   ['a sweep of null', ['sim', 's.yaml', '--seeds', '1..2', '--out', 'null'], /null\/sweep\.json: this is no object/],
   ['a device without real time', ['sim', 'tap.yaml'], /^tap\.yaml:3: links\.0: it leads to `tap:tap0`, where time is real: run it with --realtime/],
   ['an application that cannot be loaded', ['sim', 'broken.yaml'], /^nuse: application module: cannot load broken\.mjs: SyntaxError: .*\n +mend the module/],
+  ['a folder of a run in which nothing can be written', ['sim', 's.yaml', '--out', '/proc/self'], /cannot write \/proc\/self\/tcp\.csv: .*\n +name a folder with room/],
+  ['a device that is full, for a frame log', ['sim', 's.yaml', '--frame-log', '/dev/full'], /cannot write \/dev\/full: ENOSPC/],
+  ['a module that is none, to prepare', ['sim-prepare', 's.yaml', 'x.wasm'], /cannot prepare s\.yaml: .*\n +name a WebAssembly module/],
   ['no record', ['replay', 'none.rec'], /cannot read none\.rec: ENOENT/],
   ['a folder for a record', ['replay', '.'], /\. is no regular file\n +name a record file/],
   ['a text for a record', ['replay', 'text.rec'], /text\.rec: at byte 0: this is no record file/],
@@ -92,12 +95,20 @@ test('what cannot be written ends the command in one line; a reader that has eno
   assert.equal(await sh(`${run} --json | head -c 10 | cat > /dev/null; exit \${PIPESTATUS[0]}`), { code: 0, err: '' });
 });
 
+test('a transfer without end over a link that takes no time is told with the link', async () => {
+  writeFileSync(join(dir, 'fast.yaml'), FLOW.replace(', rate: 1Mbit, delay: 5ms', ''));
+  const { code, stderr } = await nuse(['sim', 'fast.yaml'], dir);
+  assert.is(code, 125);
+  assert.match(stderr, /^nuse: [ab] spins: .*\n +link path has neither rate nor delay: .*give it one of them\n$/);
+});
+
 for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143]] as const) {
   test(`${signal} in the middle of a sweep ends it at once, with what was done, and leaves no folder of its own`, async () => {
     const own = join(dir, signal);
     mkdirSync(own);
     const start = (args: readonly string[]): { ended: Promise<number | null>; kill: () => void; said: () => string } => {
-      const p = spawn(process.execPath, [join(PACKAGE_ROOT, 'bin/nuse.mjs'), 'sim', 's.yaml', '--seeds', '1..5000', '-j', '1', ...args], { cwd: dir, env: { ...process.env, TMPDIR: own }, stdio: ['ignore', 'ignore', 'pipe'] });
+      const command = [join(PACKAGE_ROOT, 'bin/nuse.mjs'), 'sim', 's.yaml', '--seeds', '1..5000', '-j', '1', ...args];
+      const p = spawn(process.execPath, command, { cwd: dir, env: { ...process.env, TMPDIR: own }, stdio: ['ignore', 'ignore', 'pipe'] });
       let said = '';
       p.stderr.on('data', (d: Buffer) => { said += d.toString(); });
       return { ended: new Promise((resolve) => { p.once('exit', resolve); }), kill: () => p.kill(signal), said: () => said };

@@ -1,3 +1,4 @@
+// limit: 180 s
 // Traces of a run: the run is the same without them; tshark finds the captures faultless; flows and series say what the sockets, the
 // links and the applications say.
 import { execFileSync } from 'node:child_process';

@@ -96,7 +96,8 @@ async function program(text: string): Promise<RunResult> {
   run.finish();
   return run.result();
 }
-const WRITE = '(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))', START = '(func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))';
+const WRITE = '(import "wasi_snapshot_preview1" "fd_write" (func $write (param i32 i32 i32 i32) (result i32)))';
+const START = '(func (export "_start") (drop (call $write (i32.const 1) (i32.const 0) (i32.const 0) (i32.const 0))))';
 const ODD: [string, string, RegExp][] = [
   ['no memory', `(module ${WRITE} ${START})`, /^application odd: its module cannot be started: it exports no `memory` of 64 KiB or more/],
   ['no page of memory', `(module ${WRITE} (memory (export "memory") 0) ${START})`, /^application odd: .*no `memory` of 64 KiB or more/],

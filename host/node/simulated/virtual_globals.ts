@@ -74,7 +74,10 @@ function timerGlobals(current: () => SimNode | undefined): () => void {
     setTimeout: Object.assign(set, { [promisify.custom]: wait }), setInterval: setter(true, real.setInterval as Setter),
     clearTimeout: clear(real.clearTimeout), clearInterval: clear(real.clearInterval),
   };
-  const restores = [replace(globalThis, named), replace(timers, named), replace(timersPromises, { setTimeout: wait, setInterval: every }), replace(timersPromises.scheduler, { wait: (ms: number, options?: { signal?: AbortSignal }) => wait(ms, undefined, options) }), replace(AbortSignal, { timeout: signal })];
+  const restores = [
+    replace(globalThis, named), replace(timers, named), replace(timersPromises, { setTimeout: wait, setInterval: every }),
+    replace(timersPromises.scheduler, { wait: (ms: number, options?: { signal?: AbortSignal }) => wait(ms, undefined, options) }), replace(AbortSignal, { timeout: signal }),
+  ];
   syncBuiltinESMExports();
   return () => {
     for (const restore of restores) restore();
