@@ -3,7 +3,7 @@
 // or a `const enum`. Addresses are byte offsets in linear memory; all fields are little-endian.
 
 /** Raised whenever the meaning of anything below changes. */
-export const ABI_VERSION: u32 = 1;
+export const ABI_VERSION: u32 = 2;
 
 // ---- Map of low memory (below STATIC_BASE; asc is given --memoryBase STATIC_BASE) ----
 /** 0 .. HDR is never written: a null pointer reads zeros, and the sanitizer build checks that it still does. */

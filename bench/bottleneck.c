@@ -3,21 +3,12 @@
 // transmitter in each direction. Frames with data from the first to the second are lost with probability LOSS after they were sent.
 // Prints "ready"; on SIGTERM the counts of the first direction.
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
+#include "tap.h"
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
 #include <time.h>
-#include <unistd.h>
 
 // RING: frames that wait or are under way; BURST: frames read in a row. Longer than any ACK: a frame with data.
 enum { FRAME = 1600, RING = 16384, BURST = 64, DATA = 150 };
@@ -40,25 +31,6 @@ struct direction {
 
 static volatile sig_atomic_t ended;
 static void end(int signal) { (void)signal; ended = 1; }
-
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static int tap(const char *netns, const char *name) {
-  char path[256];
-  snprintf(path, sizeof path, "/var/run/netns/%s", netns);
-  int ns = open(path, O_RDONLY | O_CLOEXEC);
-  if (ns < 0 || setns(ns, CLONE_NEWNET) < 0) fail(path);
-  close(ns);
-  int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) fail("/dev/net/tun");
-  struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI};
-  strncpy(r.ifr_name, name, IFNAMSIZ - 1);
-  if (ioctl(fd, TUNSETIFF, &r) < 0) fail(name);
-  return fd;
-}
 
 static uint64_t now(void) {
   struct timespec t;
@@ -114,8 +86,8 @@ int main(int argc, char **argv) {
   uint32_t queue = (uint32_t)atoi(argv[7]);
   state = strtoull(argv[9], NULL, 10) * 0x9E3779B97F4A7C15 + 1;
   struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
-  p[0].fd = tap(argv[1], argv[2]);
-  p[1].fd = tap(argv[3], argv[4]);
+  p[0].fd = tap(argv[1], argv[2], 0);
+  p[1].fd = tap(argv[3], argv[4], 0);
   struct direction d[2] = {{.in = p[0].fd, .out = p[1].fd, .loss = atof(argv[8])}, {.in = p[1].fd, .out = p[0].fd}};
   for (int i = 0; i < 2; i++)
     if (!(d[i].ring = malloc(RING * sizeof *d[i].ring))) fail("malloc");

@@ -1,37 +1,13 @@
 // The peer of the TCP marks: two kernels joined by a plain copy loop between two TAPs (IFF_VNET_HDR, TSO): what
 // a program between two TAP devices costs at least. relay NETNS1 TAP1 NETNS2 TAP2; prints "ready", ends on a signal.
 #define _GNU_SOURCE
-#include <errno.h>
-#include <fcntl.h>
-#include <linux/if_tun.h>
-#include <net/if.h>
+#include "tap.h"
 #include <poll.h>
-#include <sched.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/ioctl.h>
-#include <unistd.h>
 
 enum { FRAME = 70000, BURST = 64, VNET_HDR = 12 };
 
-static void fail(const char *what) {
-  perror(what);
-  exit(1);
-}
-
-static int tap(const char *netns, const char *name) {
-  char path[256];
-  snprintf(path, sizeof path, "/var/run/netns/%s", netns);
-  int ns = open(path, O_RDONLY | O_CLOEXEC);
-  if (ns < 0 || setns(ns, CLONE_NEWNET) < 0) fail(path);
-  close(ns);
-  int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
-  if (fd < 0) fail("/dev/net/tun");
-  struct ifreq r = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
-  strncpy(r.ifr_name, name, IFNAMSIZ - 1);
-  if (ioctl(fd, TUNSETIFF, &r) < 0) fail(name);
-  int size = VNET_HDR;
+static int offloading(const char *netns, const char *name) {
+  int fd = tap(netns, name, IFF_VNET_HDR), size = VNET_HDR;
   if (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6) < 0) fail("offload");
   return fd;
 }
@@ -42,8 +18,8 @@ int main(int argc, char **argv) {
     return 2;
   }
   struct pollfd p[2] = {{.events = POLLIN}, {.events = POLLIN}};
-  p[0].fd = tap(argv[1], argv[2]);
-  p[1].fd = tap(argv[3], argv[4]);
+  p[0].fd = offloading(argv[1], argv[2]);
+  p[1].fd = offloading(argv[3], argv[4]);
   puts("ready");
   fflush(stdout);
   static char frame[FRAME];

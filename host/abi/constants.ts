@@ -1,7 +1,7 @@
 // Generated from assembly/ by scripts/abi.mjs; do not edit.
 /* eslint-disable */
 
-export const ABI_VERSION = 1;
+export const ABI_VERSION = 2;
 export const HDR = 0x1000;
 export const RX_DESC = 0x2000;
 export const ARG = 0x3000;

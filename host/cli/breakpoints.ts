@@ -63,7 +63,7 @@ export class Breakpoints {
     }
     // Whoever has started node itself under a debugger needs no second one, and is there already.
     this.waits = options.inspect !== undefined && url() === undefined;
-    if (this.waits) open(options.inspect === true ? DEFAULT_PORT : whole(String(options.inspect), '--inspect'), '127.0.0.1', false);
+    if (this.waits) listen(options.inspect === true ? DEFAULT_PORT : whole(String(options.inspect), '--inspect'));
     this.attached = url() !== undefined;
   }
 
@@ -121,6 +121,12 @@ export class Breakpoints {
   }
   /** The run is over. */
   end(): void { if (this.begun) this.session.disconnect(); }
+}
+
+/** Throws CliError when the port is another's: node itself only says so. */
+function listen(port: number): void {
+  open(port, '127.0.0.1', false);
+  if (url() === undefined) throw new CliError(`a debugger cannot be waited for at port ${port}`, 'give another one: --inspect PORT');
 }
 
 function whole(text: string, option: string): number {

@@ -7,6 +7,7 @@ import { ScenarioRun } from '../sim/run.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
 import type { AppFiles } from './sim_apps.js';
+import { writing } from './writing.js';
 
 export interface CompareOptions {
   json?: boolean;
@@ -17,19 +18,15 @@ export interface CompareOptions {
 /** First line of a log. */
 const HEAD = '{"nuse":"frame-log","version":1}';
 const CHUNK = 1 << 20;
+/** Longest line, characters: a frame is told in a few hundred. */
+const LINE_MAX = 1 << 20;
 
 /** Keeps what happens in a run in a file, one JSON object a line. */
 export class FrameLog {
   private readonly fd: number;
   private text = `${HEAD}\n`;
 
-  constructor(path: string, private readonly live: LiveRun) {
-    try {
-      this.fd = openSync(path, 'w');
-    } catch (e) {
-      throw new CliError(`cannot write ${path}: ${(e as Error).message}`);
-    }
-  }
+  constructor(private readonly path: string, private readonly live: LiveRun) { this.fd = writing(path, '', () => openSync(path, 'w')); }
   /** Run to the end. */
   async finish(): Promise<void> {
     for (let h = await this.live.next(); h; h = await this.live.next()) {
@@ -40,8 +37,9 @@ export class FrameLog {
     closeSync(this.fd);
   }
   private flush(): void {
-    writeSync(this.fd, this.text);
+    const bytes = Buffer.from(this.text);
     this.text = '';
+    writing(this.path, '', () => { for (let at = 0; at < bytes.length;) at += writeSync(this.fd, bytes, at); });
   }
 }
 
@@ -49,7 +47,7 @@ class FrameLogReader implements Happenings {
   private readonly decoder = new TextDecoder();
   private lines: string[] = [];
   private rest = '';
-  private line = 1;
+  private line = 0;
   private constructor(private readonly path: string, private readonly fd: number) {}
 
   /** Undefined when the file is no such log. */
@@ -60,8 +58,17 @@ class FrameLogReader implements Happenings {
     } catch (e) {
       throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
     }
-    const reader = new FrameLogReader(path, fd);
-    if (reader.read() === HEAD) return reader;
+    try {
+      const start = Buffer.alloc(HEAD.length), n = readSync(fd, start, 0, start.length, 0);
+      if (start.toString('latin1', 0, n) === HEAD) {
+        const reader = new FrameLogReader(path, fd);
+        reader.read();
+        return reader;
+      }
+    } catch (e) {
+      closeSync(fd);
+      throw new CliError(`cannot read ${path}: ${(e as Error).message}`);
+    }
     closeSync(fd);
     return undefined;
   }
@@ -71,27 +78,38 @@ class FrameLogReader implements Happenings {
     return Promise.resolve(text === undefined ? undefined : this.parse(text));
   }
   private parse(text: string): Happening {
+    let h: unknown;
     try {
-      return JSON.parse(text) as Happening;
+      h = JSON.parse(text);
     } catch (e) {
-      throw new CliError(`${this.path}:${this.line}: ${(e as Error).message}`, 'the file is damaged: write it again with --frame-log');
+      throw this.damaged((e as Error).message);
     }
+    if (!isHappening(h)) throw this.damaged('this is no event of a run');
+    return h;
   }
+  private damaged(what: string): CliError { return new CliError(`${this.path}:${this.line}: ${what}`, 'the file is damaged: write it again with --frame-log'); }
   private read(): string | undefined {
     while (!this.lines.length) {
       const bytes = Buffer.alloc(CHUNK), n = readSync(this.fd, bytes);
       if (!n) {
         const last = this.rest;
         this.rest = '';
+        this.line++;
         return last || undefined;
       }
       this.lines = (this.rest + this.decoder.decode(bytes.subarray(0, n), { stream: true })).split('\n');
       this.rest = this.lines.pop()!;
+      if (this.rest.length > LINE_MAX) throw this.damaged('a line without end');
       this.lines.reverse();
     }
     this.line++;
     return this.lines.pop();
   }
+}
+
+function isHappening(h: unknown): h is Happening {
+  const is = (k: keyof Happening, type: string): boolean => typeof (h as Partial<Happening>)[k] === type;
+  return typeof h === 'object' && h !== null && is('time', 'number') && (['node', 'link', 'what', 'text', 'sum'] as const).every((k) => is(k, 'string'));
 }
 
 /** A scenario of a file, and what loads its applications; `set`: fields that are changed in it. */

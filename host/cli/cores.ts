@@ -42,8 +42,12 @@ export class CoreFile {
     if (!existsSync(path)) throw new CliError(`${path} is missing`, `run \`${BUILDS[name].made}\` in the source folder`);
     return new CoreFile(path);
   }
-  /** Those among which a replay finds the one that recorded, by its hash; the default first. */
-  static all(): CoreFile[] { return known().filter((p) => existsSync(p)).map((p) => new CoreFile(p)); }
+  /** The core that recorded: the file named, else the one of these builds that has the hash; the default, to be refused, when none has. */
+  static recorded(hash: Uint8Array, named: string | undefined): CoreFile {
+    if (named !== undefined) return CoreFile.named(named);
+    const all = known().filter((p) => existsSync(p)).map((p) => new CoreFile(p));
+    return all.find((c) => Buffer.compare(c.hash, hash) === 0) ?? CoreFile.named(undefined);
+  }
 
   /** Whether it is among these. */
   get found(): boolean { return known().includes(this.path); }

@@ -8,6 +8,7 @@ import { Coverage, type CoverageMap } from '../debug/coverage.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
 import { PACKAGE_ROOT } from './install.js';
+import { makeFolder } from './sim_files.js';
 
 /** Where the counters of the coverage build stand. Throws CliError when it was not made. */
 function mapOfBuild(): CoverageMap {
@@ -26,7 +27,8 @@ export class CoverageReport {
   /** The core whose runs are counted. */
   readonly core = CoreFile.build('coverage');
 
-  constructor(private readonly folder: string) {}
+  /** Throws CliError when the folder cannot be had: before the run, not after it. */
+  constructor(private readonly folder: string) { makeFolder(folder); }
 
   add(core: Core): void { this.coverage.addCore(core); }
 

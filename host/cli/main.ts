@@ -14,6 +14,7 @@ import { shrinkFile, type ShrinkOptions } from './shrink.js';
 import { simulate } from './sim.js';
 import { prepareFile } from './sim_apps.js';
 import { simDebugOptions } from './sim_debug.js';
+import { refuseContradictions } from './sim_options.js';
 import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -76,7 +77,8 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('--json', 'as JSON')
     .action((file: string, o: SweepOptions) => {
       noProgram('sim');
-      done(isSweep(o) ? sweep(file, o) : simulate(file, o));
+      refuseContradictions(o);
+      done(isSweep(o) ? sweep(file, o) : ended(simulate(file, o)));
     });
   root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
     .action((module: string, output: string) => {
@@ -126,6 +128,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
   return root;
 }
 
+/** What the applications of a simulation have left open, timers and servers of the process, does not keep it from ending. */
+async function ended(code: Promise<number>): Promise<number> {
+  const n = await code;
+  // An error of the output is told first.
+  return new Promise(() => { process.stdout.write('', () => { setImmediate(() => process.exit(n)); }); });
+}
+
 /** Does a program run on a stack here? null, or what went wrong. */
 function probe(): string | null {
   const r = spawnSync(process.execPath, [process.argv[1], 'run', '--', 'true'], { encoding: 'utf8', timeout: 15000, env: { ...process.env, NUSECONF: '' } });
@@ -138,6 +147,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   const own = split < 0 ? argv : argv.slice(0, split);
   const program = split < 0 ? undefined : argv.slice(split + 1);
   let code: number | Promise<number> = EXIT_NUSE;
+  // A reader that wants no more (`| head`) is no failure; a full disk is.
+  process.stdout.on('error', (e: NodeJS.ErrnoException) => { if (e.code !== 'EPIPE') process.exit(tell(new CliError(`cannot write the output: ${e.message}`), own.includes('--json'))); });
   try {
     await build(program, (c) => { code = c; }).parseAsync(own.slice(), { from: 'user' });
     process.exitCode = await code;

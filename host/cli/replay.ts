@@ -1,7 +1,7 @@
 // `nuse record` and `nuse replay`: where a record goes, and a record fed into a fresh core.
 import { resolve } from 'node:path';
 import { RecordError } from '../debug/record_format.js';
-import type { RecordSource } from '../debug/record_reader.js';
+import { RecordReader, type RecordSource } from '../debug/record_reader.js';
 import { Replayer, type ReplayResult } from '../debug/replay.js';
 import { FileCapture } from '../threads/capture.js';
 import type { RecordStart } from '../threads/recording.js';
@@ -10,6 +10,7 @@ import { BUILD_NAMES, CoreFile, type BuildName } from './cores.js';
 import { CoverageReport } from './coverage.js';
 import { CliError } from './fail.js';
 import { FileSource } from './file_source.js';
+import { writing } from './writing.js';
 
 /** Size of a record file when nothing is said, bytes. */
 const DEFAULT_LIMIT = '1G';
@@ -36,15 +37,14 @@ async function open(source: RecordSource, { core: named, build }: ReplayOptions,
     if (!(BUILD_NAMES as readonly string[]).includes(build)) throw new CliError(`there is no build \`${build}\``, `use one of ${BUILD_NAMES.join(', ')}`);
     return Replayer.open(source, CoreFile.build(build as BuildName), { otherBuild: true });
   }
-  let refused: unknown;
-  for (const core of named === undefined ? CoreFile.all() : [CoreFile.named(named)]) {
-    try {
-      return await Replayer.open(source, core);
-    } catch (e) {
-      refused ??= e;
-    }
-  }
-  throw refused;
+  return Replayer.open(source, CoreFile.recorded(new RecordReader(source).header.coreHash, named));
+}
+
+/** A replay has one core. Throws CliError when the options ask for two. */
+function refuseTwoCores({ break: places, inspect, coverage, build, core }: ReplayOptions): void {
+  const asked = Object.entries({ '--break': places ?? inspect, '--coverage': coverage, '--build': build }).filter(([, v]) => v !== undefined).map(([k]) => k);
+  if (core !== undefined && asked[0] !== '--break') asked.push('--core');
+  if (asked.length > 1) throw new CliError(`${asked.join(' and ')} each ask for a core of their own`, 'give one of them');
 }
 
 export interface ReplayOptions extends BreakOptions {
@@ -58,16 +58,14 @@ export interface ReplayOptions extends BreakOptions {
 /** Replay a file and tell what came of it: 0 when it went as recorded, 1 when something differs. */
 export async function replayFile(path: string, options: ReplayOptions): Promise<number> {
   const until = options.until === undefined ? Infinity : Number(options.until);
-  if (!(until >= 0)) throw new CliError(`\`${options.until}\` is no number of calls`, 'write for example --until 1000');
+  if (options.until !== undefined && !/^\d+$/.test(options.until)) throw new CliError(`\`--until ${options.until}\` is no number of calls`, 'write for example --until 1000');
+  refuseTwoCores(options);
   const source = FileSource.open(path);
   try {
     const coverage = options.coverage === undefined ? undefined : new CoverageReport(options.coverage);
     const breakpoints = Breakpoints.of(options), replayer = await open(source, options, coverage, breakpoints), start = replayer.now;
     if (breakpoints) breakpoints.now = () => replayer.now - start;
-    const capture = options.pcap === undefined ? undefined : new FileCapture(replayer.core.mem, options.pcap, [`replay of ${path}`], true);
-    replayer.tap = capture;
-    const result = replayer.run(until);
-    capture?.close();
+    const result = captured(replayer, options.pcap, path, () => replayer.run(until));
     breakpoints?.end();
     process.stdout.write(options.json ? `${JSON.stringify(result)}\n` : text(path, result));
     if (coverage) {
@@ -79,6 +77,17 @@ export async function replayFile(path: string, options: ReplayOptions): Promise<
     throw e instanceof RecordError ? new CliError(e.message, e.remedy) : e;
   } finally {
     source.close();
+  }
+}
+
+/** What `run` gives; the frames of the replay go to a file, also when it ends with an error. */
+function captured<T>(replayer: Replayer, file: string | undefined, record: string, run: () => T): T {
+  if (file === undefined) return run();
+  const capture = replayer.tap = writing(file, 'name another file with --pcap FILE', () => new FileCapture(replayer.core.mem, file, [`replay of ${record}`], true));
+  try {
+    return run();
+  } finally {
+    capture.close();
   }
 }
 

@@ -1,11 +1,13 @@
 // `nuse shrink FILE`: the few calls and frames of a failing record that make it fail, as a record of its own.
-import { writeFileSync } from 'node:fs';
+import { accessSync, constants, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { RecordError } from '../debug/record_format.js';
 import { RecordReader } from '../debug/record_reader.js';
 import { shrinkRecord, type Shrunk } from '../debug/shrink_record.js';
 import { CoreFile } from './cores.js';
 import { CliError } from './fail.js';
 import { FileSource } from './file_source.js';
+import { writing } from './writing.js';
 
 export interface ShrinkOptions {
   output?: string;
@@ -14,19 +16,15 @@ export interface ShrinkOptions {
   json?: boolean;
 }
 
-/** The core that recorded the file: the one named, or the one of its hash. */
-function coreOf(source: FileSource, named: string | undefined): CoreFile {
-  if (named !== undefined) return CoreFile.named(named);
-  const { coreHash } = new RecordReader(source).header, all = CoreFile.all();
-  return all.find((c) => Buffer.compare(c.hash, coreHash) === 0) ?? all[0];
-}
+const ANOTHER = 'name another file with --output FILE';
 
 export async function shrinkFile(path: string, options: ShrinkOptions): Promise<number> {
   const source = FileSource.open(path), output = options.output ?? `${path}.min`;
   try {
-    const core = coreOf(source, options.core), against = options.against === undefined ? undefined : CoreFile.named(options.against);
+    writing(output, ANOTHER, () => accessSync(dirname(output), constants.W_OK));
+    const core = CoreFile.recorded(new RecordReader(source).header.coreHash, options.core), against = options.against === undefined ? undefined : CoreFile.named(options.against);
     const result = await shrinkRecord(source, { core, against, explain: (trap) => core.explain(trap), progress: process.stderr.isTTY ? showProgress : undefined });
-    writeFileSync(output, result.file, { mode: 0o600 });
+    writing(output, ANOTHER, () => writeFileSync(output, result.file, { mode: 0o600 }));
     process.stdout.write(options.json ? `${JSON.stringify({ ...result, file: output, bytes: result.file.length })}\n` : text(path, output, result));
     return 0;
   } catch (e) {

@@ -1,6 +1,6 @@
 // `nuse sim FILE`: run a scenario and tell what came of it. 0: all expectations were met; 1: one was not.
 import { readFileSync } from 'node:fs';
-import { nodeNames } from '../sim/names.js';
+import { linkName, nodeNames } from '../sim/names.js';
 import type { Scenario } from '../sim/scenario.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { partition } from '../sim/partition.js';
@@ -9,6 +9,7 @@ import { SpinError } from '../sim/simulation.js';
 import { runInParts } from '../sim/split_run.js';
 import { compareRuns, type ScenarioLoader } from './compare.js';
 import { CliError, tell } from './fail.js';
+import { figure } from './figure.js';
 import { partThread } from './part_threads.js';
 import { AppFiles } from './sim_apps.js';
 import { SimDebug, type SimDebugOptions } from './sim_debug.js';
@@ -50,27 +51,32 @@ export function overrides(options: SimOptions): Record<string, unknown> {
 
 export async function simulate(file: string, options: SimOptions): Promise<number> {
   const load: ScenarioLoader = async (path, set) => {
-    const loader = new AppFiles(path), scenario = parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader);
+    const loader = new AppFiles(path, options.realtime), scenario = parseScenario(read(path), path, overrides({ ...options, set: [...(options.set ?? []), ...set] }), loader);
     await loader.prepare(scenario);
     return { loader, scenario };
   };
   if (options.compare !== undefined) return compareRuns(file, options.compare, options, load);
   const { loader, scenario } = await load(file, []), workers = threads(options.workers), debug = new SimDebug(options, `nuse sim ${file}`, nodeNames(scenario)), start = process.hrtime.bigint();
-  if (workers > 1) debug.refuseParts();
-  if (workers > 1 && (options.realtime || options.out !== undefined)) throw new CliError(`${options.realtime ? '--realtime' : '--out'} is of one thread`, 'leave --workers out');
   try {
     // Promises are of one thread.
     const split = workers > 1 && !scenario.apps.some((a) => a.type === 'module'), whole = new WholeRun(file, scenario, loader, debug, options);
     const result = split ? await runInParts(scenario, debug.core.module, partition(scenario, workers), partThread, loader) : await whole.finish(), { late } = whole;
     const wall = Number(process.hrtime.bigint() - start) / 1e9;
     process.stdout.write(options.json ? `${JSON.stringify({ ...result, late })}\n` : report(file, result, wall));
-    if (late && !options.json) process.stdout.write(`behind the clock by ${figure('delay', late.p50)} (median), ${figure('delay', late.p95)} (95 %), ${figure('delay', late.max)} (most)\n`);
+    if (late && !options.json) process.stdout.write(`behind the clock by ${figure('clock.delay.p50', late.p50)} (median), ${figure('clock.delay.p95', late.p95)} (95 %), ${figure('clock.delay.max', late.max)} (most)\n`);
     return await whole.end() && result.expectations.every((e) => e.met) ? 0 : 1;
   } catch (error) {
     // An application that does not stop would keep the process from ending.
-    if (error instanceof SpinError) process.exit(tell(error, !!options.json));
+    if (error instanceof SpinError) process.exit(spun(error, scenario, !!options.json));
     throw error;
   }
+}
+
+/** Tell of an application, or a network, that lets no time pass; the exit code. */
+function spun(error: SpinError, { links }: Scenario, json: boolean): number {
+  const code = tell(error, json), at = links.findIndex((l) => !l.rate && !l.delay);
+  if (at >= 0 && !json) process.stderr.write(`      link ${linkName(links[at], at)} has neither rate nor delay: a transfer over such links goes on without end at one instant; give it one of them\n`);
+  return code;
 }
 
 /** A run in this thread, which can be debugged. */
@@ -105,14 +111,6 @@ function threads(option: string | undefined): number {
   const n = Number(option ?? 1);
   if (!Number.isInteger(n) || n < 1 || n > MAX_WORKERS) throw new CliError(`--workers ${option} is no number from 1 to ${MAX_WORKERS}`);
   return n;
-}
-
-/** A figure with its unit, which its name tells. */
-export function figure(name: string, value: number): string {
-  if (/goodput$/.test(name)) return value >= 1e6 ? `${(value / 1e6).toFixed(3)} Mbit/s` : `${(value / 1e3).toFixed(3)} kbit/s`;
-  if (/delay|queue|rtt/.test(name)) return `${(value * 1e3).toFixed(3)} ms`;
-  if (/time$/.test(name)) return `${value.toFixed(3)} s`;
-  return Number.isInteger(value) ? String(value) : value.toPrecision(6);
 }
 
 function report(file: string, r: RunResult, wall: number): string {

@@ -5,20 +5,27 @@ import { pathToFileURL } from 'node:url';
 import { ModuleApp, type AppMain } from '../node/simulated/module_app.js';
 import { settle } from '../node/simulated/settle.js';
 import type { AppLoader } from '../sim/make_app.js';
-import { appFile } from '../sim/names.js';
+import { appFile, endsOf, tapDevice } from '../sim/names.js';
 import type { Mistake, Scenario } from '../sim/scenario.js';
 import type { ScenarioFiles } from '../sim/scenario_file.js';
 import { prepareWasi } from '../sim/wasi/prepare.js';
 import { CliError } from './fail.js';
+import { writing } from './writing.js';
 
-/** `file`: the scenario's; names are relative to it. */
+/** `file`: the scenario's; names are relative to it. `realtime`: the run goes by the clock, so links may lead out of it. */
 export class AppFiles implements AppLoader, ScenarioFiles {
   private readonly programs = new Map<string, Promise<WebAssembly.Module>>();
-  constructor(private readonly file: string) {}
+  constructor(private readonly file: string, private readonly realtime = false) {}
 
   read(file: string): string { return readFileSync(this.path(file), 'utf8'); }
   /** Tell of files that are not there, or not what they should be. */
   readonly check = (scenario: Scenario, mistakes: Mistake[]): void => {
+    if (!this.realtime) {
+      scenario.links.forEach((l, i) => {
+        const tap = endsOf(l).find((e) => tapDevice(e) !== undefined);
+        if (tap !== undefined) mistakes.push({ path: ['links', i], message: `it leads to \`${tap}\`, where time is real: run it with --realtime` });
+      });
+    }
     scenario.apps.forEach((app, i) => {
       const { field, file } = appFile(app) ?? {};
       if (!field || !file) return;
@@ -47,7 +54,9 @@ export class AppFiles implements AppLoader, ScenarioFiles {
   }
 
   async module(...[name, spec, node, lookup]: Parameters<NonNullable<AppLoader['module']>>): Promise<ModuleApp> {
-    const { default: main } = await import(pathToFileURL(this.path(spec.file)).href) as { default?: AppMain };
+    const { default: main } = await import(pathToFileURL(this.path(spec.file)).href).catch((e: Error) => {
+      throw new CliError(`application ${name}: cannot load ${spec.file}: ${e.name}: ${e.message.split('\n')[0]}`, 'mend the module, or what it imports');
+    }) as { default?: AppMain };
     if (typeof main !== 'function') throw new CliError(`application ${name}: ${spec.file} has no function as its default export: write \`export default async function (node) { ... }\``);
     return new ModuleApp(name, spec, node, lookup, main);
   }
@@ -58,10 +67,12 @@ export class AppFiles implements AppLoader, ScenarioFiles {
 
 /** `nuse sim-prepare`: one file to another. */
 export async function prepareFile(module: string, output: string): Promise<number> {
+  let prepared: Uint8Array;
   try {
-    writeFileSync(output, await prepareWasi(readFileSync(module)));
+    prepared = await prepareWasi(readFileSync(module));
   } catch (e) {
-    throw new CliError(`cannot prepare ${module}: ${(e as Error).message}`);
+    throw new CliError(`cannot prepare ${module}: ${(e as Error).message}`, 'name a WebAssembly module, as clang --target=wasm32-wasi or asc make them');
   }
+  writing(output, '', () => writeFileSync(output, prepared));
   return 0;
 }

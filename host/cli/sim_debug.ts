@@ -1,7 +1,7 @@
 // Debugging options of `nuse sim`: records of nodes, also of those that trap.
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join, relative } from 'node:path';
+import { join, relative, resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { LiveRun } from '../sim/divergence.js';
 import { CoreTrap, type Core, type CoreOptions } from '../core.js';
@@ -44,9 +44,13 @@ export function simDebugOptions(command: Command): Command {
 
 /** `NODE=FILE` of each --record. */
 function recordsOf(options: SimDebugOptions): Map<string, string> {
+  const paths = new Set<string>();
   return new Map((options.record ?? []).map((text) => {
     const at = text.indexOf('=');
     if (at < 1 || at === text.length - 1) throw new CliError(`\`--record ${text}\` names no node and file`, 'write for example --record b=b.rec');
+    const path = resolve(text.slice(at + 1));
+    if (paths.has(path)) throw new CliError(`two nodes would be recorded in ${text.slice(at + 1)}`, 'give each a file of its own');
+    paths.add(path);
     return [text.slice(0, at), text.slice(at + 1)];
   }));
 }
@@ -90,14 +94,6 @@ export class SimDebug {
         this.records.trapped(node.name, this.coreOf(node.name).explain(error));
       },
     };
-  }
-
-  /** A run that is split over threads has no debugging. Throws CliError when an option asks for it. */
-  refuseParts(): void {
-    const { record, stopOnTrap, coverage, frameLog, sanitizer, breakNode } = this.options;
-    const asked = Object.entries({ '--record': record, '--stop-on-trap': stopOnTrap, '--coverage': coverage, '--frame-log': frameLog, '--sanitizer': sanitizer, '--break-node': breakNode });
-    const first = asked.find(([, value]) => value !== undefined);
-    if (first) throw new CliError(`${first[0]} needs the whole run in one thread`, 'leave out --workers');
   }
 
   private layer(bare: Core, own: CoreOptions, node: string): Core {

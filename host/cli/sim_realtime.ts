@@ -26,7 +26,7 @@ export async function runInRealTime(run: ScenarioRun, tell: (line: string) => vo
     told = now;
     tell(`${(now / 1e9).toFixed(3)} s: ${ms(late)} behind the clock`);
   });
-  let turning = false, again = false;
+  let turning = false, again = false, over = false;
   async function turn(): Promise<void> {
     again = true;
     if (turning) return;
@@ -35,8 +35,11 @@ export async function runInRealTime(run: ScenarioRun, tell: (line: string) => vo
       again = false;
       // Frames come in at the time that it is now, and what they start may be due at once.
       await time.turn();
+      // A signal may have come meanwhile, and the devices are closed.
+      if (over) return;
       taps.receive();
       const next = await time.turn();
+      if (over) return;
       if (time.over) return stop();
       taps.sleep(next);
     }
@@ -53,6 +56,7 @@ export async function runInRealTime(run: ScenarioRun, tell: (line: string) => vo
     turn().catch(fail);
     await done;
   } finally {
+    over = true;
     for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     taps.close();
   }

@@ -1,6 +1,7 @@
 // Reports of a run and of a sweep: plots and tables. Loaded only when one is written.
 import type { RunResult } from '../sim/run.js';
 import type { QueueSample, TcpSample } from '../sim/trace/series.js';
+import { unitOf } from './figure.js';
 import { figureHtml, page, tableHtml, type Cell, type Figure, type Table } from './report_page.js';
 import { sweepPlot, timePlot, type TimePoint } from './report_plot.js';
 import type { RunSeries } from './sim_trace.js';
@@ -62,14 +63,6 @@ export function runReport(file: string, result: RunResult, series: RunSeries): s
 }
 const section = (title: string, table: Table): string => `<section><h2>${title}</h2>\n${tableHtml(table)}</section>`;
 
-/** What a figure is plotted in. */
-function unitOf(name: string): { unit: string; scale: number } {
-  if (/goodput$/.test(name)) return { unit: 'Mbit/s', scale: 1e-6 };
-  if (/delay|queue|rtt/.test(name)) return { unit: 'ms', scale: 1e3 };
-  if (/time$/.test(name)) return { unit: 's', scale: 1 };
-  return { unit: /bytes$/.test(name) ? 'bytes' : '', scale: 1 };
-}
-
 /** The figures of a sweep that differ between runs: rates and times first, counts after them. */
 function varying(rows: readonly Row[]): string[] {
   const all = [...new Set(rows.flatMap((r) => Object.keys(r)))].filter((k) => k.startsWith('metric_') && new Set(rows.map((r) => r[k])).size > 1);
@@ -79,7 +72,7 @@ function varying(rows: readonly Row[]): string[] {
 
 /** One figure of a sweep, by its column. */
 function sweepFigure(column: string, rows: readonly Row[], parameters: readonly string[]): Figure {
-  const [axis, ...others] = parameters, name = column.slice('metric_'.length), { unit, scale } = unitOf(name), title = unit ? `${name}, ${unit}` : name;
+  const [axis, ...others] = parameters, name = column.slice('metric_'.length), { unit, scale } = unitOf(column), title = unit ? `${name}, ${unit}` : name;
   const has = (r: Row): boolean => typeof r[column] === 'number', value = (r: Row): number => r[column] as number * scale;
   const place = (r: Row) => ({ x: axis === undefined ? 'all seeds' : String(r[parameterColumn(axis)]), series: others.map((o) => `${o}=${String(r[parameterColumn(o)])}`).join(', ') || 'mean' });
   const groups = groupsOf(rows.filter(has), parameters).map((g) => ({ ...place(g[0]), of: parameters.map((p) => g[0][parameterColumn(p)]), s: statistics(g.map(value)) }));

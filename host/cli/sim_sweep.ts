@@ -8,11 +8,13 @@ import { SingleBar } from 'cli-progress';
 import { appFile } from '../sim/names.js';
 import { parseScenario } from '../sim/scenario_file.js';
 import { CliError } from './fail.js';
+import { figure } from './figure.js';
 import { CORE_WASM, entry, load } from './install.js';
-import { figure, overrides, read, type SimOptions } from './sim.js';
+import { overrides, read, type SimOptions } from './sim.js';
 import { AppFiles } from './sim_apps.js';
 import type * as Report from './sim_report.js';
 import { quoted } from './shell_words.js';
+import { signalCode } from './signals.js';
 import { computeAll } from './sim_workers.js';
 import { emit } from './sweep_emit.js';
 import { parseAxis, parseSeeds, parseShard, pointsOf, shardOf, type Axis, type Point } from './sweep_points.js';
@@ -86,7 +88,10 @@ export async function sweep(file: string, options: SweepOptions): Promise<number
     if (options.merge && missing.length)
       throw new CliError(`${missing.length} of ${wanted.length} runs are missing in what is merged`, 'run the shards again that did not end, or give --out without --merge to compute the rest here');
     const start = process.hrtime.bigint();
-    await compute(s, missing, threads, core, folder);
+    await compute(s, missing, threads, core, folder, () => {
+      if (options.out === undefined) rmSync(path, { recursive: true });
+      else process.stderr.write(`nuse: interrupted; what was done is in ${path}: the same command goes on from there\n`);
+    });
     const wall = Number(process.hrtime.bigint() - start) / 1e9, rows = folder.finish();
     if (options.out !== undefined) folder.report((await load<typeof Report>('sim_report')).sweepReport(file, rows, parameters, s.figures));
     process.stdout.write(options.json ? `${JSON.stringify(rows)}\n` : report(s, rows, `${missing.length} of ${wanted.length} runs in ${wall.toFixed(1)} s on ${threads} threads`));
@@ -102,10 +107,17 @@ function threadsOf(jobs: string | undefined): number {
   return n;
 }
 
-async function compute(s: Sweep, points: readonly Point[], threads: number, core: Uint8Array<ArrayBuffer>, folder: SweepFolder): Promise<void> {
+/** `interrupted`: a signal ends the process after this. */
+async function compute(s: Sweep, points: readonly Point[], threads: number, core: Uint8Array<ArrayBuffer>, folder: SweepFolder, interrupted: () => void): Promise<void> {
   // Draws on a terminal only.
   const bar = new SingleBar({ format: '{bar} {value}/{total} runs, {duration_formatted}, {eta_formatted} left', stream: process.stderr, hideCursor: true, clearOnComplete: true });
   bar.start(points.length, 0);
+  const stop = (signal: 'SIGINT' | 'SIGTERM'): never => {
+    bar.stop();
+    interrupted();
+    process.exit(signalCode(signal));
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
   try {
     const tasks = points.map((p) => ({ ...s.fixed, ...p.parameters, seed: p.seed }));
     await computeAll(tasks, threads, { text: s.text, file: s.file, module: new WebAssembly.Module(core), fresh: s.stateful }, (i, outcome) => {
@@ -113,6 +125,7 @@ async function compute(s: Sweep, points: readonly Point[], threads: number, core
       bar.increment();
     });
   } finally {
+    process.off('SIGINT', stop).off('SIGTERM', stop);
     bar.stop();
   }
 }

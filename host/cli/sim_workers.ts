@@ -18,21 +18,37 @@ function compute(worker: Worker, task: SimTask): Promise<SimOutcome> {
   });
 }
 
-/** Run all tasks on so many threads; `done` is told of each as it ends, in whatever order. */
+/** Run all tasks on so many threads; `done` is told of each as it ends, in whatever order. What it throws ends all threads and is thrown. */
 export async function computeAll(tasks: readonly SimTask[], threads: number, data: SimWorkerData, done: (index: number, outcome: SimOutcome) => void): Promise<void> {
-  let next = 0;
+  const workers = new Set<Worker>();
+  let next = 0, failed = false;
+  const started = (): Worker => {
+    const worker = new Worker(ENTRY, { workerData: data });
+    workers.add(worker);
+    return worker;
+  };
+  const ended = async (worker: Worker): Promise<void> => {
+    workers.delete(worker);
+    await worker.terminate();
+  };
   const thread = async (): Promise<void> => {
-    let worker = new Worker(ENTRY, { workerData: data });
+    let worker: Worker | undefined;
     try {
       while (next < tasks.length) {
-        const index = next++, outcome = await compute(worker, tasks[index]);
+        const index = next++, outcome = await compute(worker ??= started(), tasks[index]);
+        if (failed) break;
         done(index, outcome);
         if (!data.fresh && !('error' in outcome)) continue;
-        await worker.terminate();
-        worker = new Worker(ENTRY, { workerData: data });
+        await ended(worker);
+        worker = undefined;
       }
+    } catch (e) {
+      failed = true;
+      next = tasks.length;
+      await Promise.all([...workers].map(ended));
+      throw e;
     } finally {
-      await worker.terminate();
+      if (worker) await ended(worker);
     }
   };
   await Promise.all(Array.from({ length: Math.min(threads, tasks.length) }, thread));

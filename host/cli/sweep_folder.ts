@@ -6,6 +6,7 @@ import { csv, makeFolder, replaceFile } from './sim_files.js';
 import { comparePoints, pointKey, type Point } from './sweep_points.js';
 import { columnsOf, parameterColumn, typed, type Row } from './sweep_rows.js';
 import { summarise } from './sweep_summary.js';
+import { writing } from './writing.js';
 
 /** What all rows of a folder have in common. */
 export interface SweepIdentity {
@@ -40,7 +41,7 @@ export class SweepFolder {
   /** Keep the row of a run; it is in the file when this returns. */
   add(p: Point, row: Row): void {
     this.rows.set(pointKey(p), row);
-    appendFileSync(join(this.path, ROWS), `${JSON.stringify(row)}\n`);
+    writing(join(this.path, ROWS), '', () => appendFileSync(join(this.path, ROWS), `${JSON.stringify(row)}\n`));
   }
 
   /** Write the tables; the rows, in order. */
@@ -70,9 +71,11 @@ export class SweepFolder {
     const file = join(path, ROWS), lines = existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [''];
     // What follows the last end of line was being written when the run was killed.
     lines.slice(0, -1).forEach((line, i) => {
-      const row = parsed(line, `${file}:${i + 1}`), key = pointKey(this.pointOf(row)), known = this.rows.get(key);
+      const where = `${file}:${i + 1}`, row = parsed(line, where);
+      if (typeof row.seed !== 'number' || row.error === undefined || this.identity.parameters.some((p) => row[parameterColumn(p)] === undefined)) throw damaged(where, 'this is no row of the sweep');
+      const key = pointKey(this.pointOf(row)), known = this.rows.get(key);
       if (known?.error === null && row.error === null && known.hash !== row.hash)
-        throw new CliError(`${file}:${i + 1}: seed ${row.seed} has another hash than before`, 'the machines do not run the same: run it again with one build of nuse');
+        throw new CliError(`${where}: seed ${row.seed} has another hash than before`, 'the machines do not run the same: run it again with one build of nuse');
       if (known?.error !== null) this.rows.set(key, row);
     });
   }
@@ -82,16 +85,21 @@ export class SweepFolder {
     const theirs = parsed(readFileSync(file, 'utf8'), file) as unknown as SweepIdentity, { scenario, build, parameters } = this.identity;
     if (theirs.scenario !== scenario) throw new CliError(`${path} holds runs of another scenario: the file, or what --set changes, is not what it was`, remedy);
     if (theirs.build !== build) throw new CliError(`${path} holds runs of another build of nuse or its core`, remedy);
-    if (String(theirs.parameters) !== String(parameters)) throw new CliError(`${path} holds a sweep over ${theirs.parameters.join(', ') || 'seeds alone'}, not over ${parameters.join(', ') || 'seeds alone'}`, remedy);
+    const told = (names: string | readonly string[]): string => [names].flat().join(', ') || 'seeds alone';
+    if (String(theirs.parameters) !== String(parameters)) throw new CliError(`${path} holds a sweep over ${told(theirs.parameters)}, not over ${told(parameters)}`, remedy);
   }
 }
 
 const jsonLines = (rows: readonly Row[]): string => rows.map((r) => `${JSON.stringify(r)}\n`).join('');
 
 function parsed(text: string, where: string): Row {
+  let row: unknown;
   try {
-    return JSON.parse(text) as Row;
+    row = JSON.parse(text);
   } catch (e) {
-    throw new CliError(`${where}: ${(e as Error).message}`, 'remove the line, or the folder to begin anew');
+    throw damaged(where, (e as Error).message);
   }
+  if (typeof row !== 'object' || row === null) throw damaged(where, 'this is no object');
+  return row as Row;
 }
+const damaged = (where: string, what: string): CliError => new CliError(`${where}: ${what}`, 'remove the line, or the folder to begin anew');

@@ -28,9 +28,10 @@ export function scalar(text: string): Value {
 /** `loss=0,0.01,0.05`. Throws CliError. */
 export function parseAxis(text: string): Axis {
   const at = text.indexOf('='), values = text.slice(at + 1).split(',');
+  const scalars = values.map(scalar);
   if (at < 1 || values.some((v) => v === '')) throw new CliError(`\`--sweep ${text}\` names no values`, 'write for example --sweep loss=0,0.01,0.05');
-  if (new Set(values).size < values.length) throw new CliError(`\`--sweep ${text}\` has a value twice`, 'write each once');
-  return { name: text.slice(0, at), values: values.map(scalar) };
+  if (new Set(scalars).size < values.length) throw new CliError(`\`--sweep ${text}\` has a value twice`, 'write each once');
+  return { name: text.slice(0, at), values: scalars };
 }
 
 /** `1..20`, `1,2,7..9`. Throws CliError. */

@@ -1,13 +1,13 @@
 // MurmurHash3_x86_128 (Appleby), taken piece by piece: the hash of everything a core gives. Not cryptographic: it tells
 // two runs apart, not an attacker's run from an honest one.
 
-const C1 = 0x239b961b, C2 = 0xab0e9789 | 0, C3 = 0x38b34ae5, C4 = 0xa1e38b93 | 0;
+export const C1 = 0x239b961b, C2 = 0xab0e9789 | 0, C3 = 0x38b34ae5, C4 = 0xa1e38b93 | 0;
 const BLOCK = 16;
 /** Bytes kept before they are hashed, a multiple of the block, for those who do not say. */
 const ROOM = 16384;
 
-const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
-function mixed(h: number): number {
+export const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
+export function mixed(h: number): number {
   h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
   h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
   return h ^ (h >>> 16);

@@ -111,11 +111,14 @@ export function completeChecksum(frame: Uint8Array, start: number, offset: numbe
   frame[field + 1] = wire & 255;
 }
 
+/** Longest frame that is copied, bytes: more than any device gives, however wrong the descriptor is. */
+const FRAME_MAX = 1 << 17;
+
 /** A copy of the frame in a receive descriptor, with its checksum completed. */
 export function receivedFrame(mem: CoreMemory, d: number): Uint8Array {
   const { u32, u16, u8 } = mem;
   const buf = u32[(d + A.RXD_BUF) >>> 2];
-  const frame = u8.slice(buf, buf + u32[(d + A.RXD_LEN) >>> 2]);
+  const frame = u8.slice(buf, buf + Math.min(u32[(d + A.RXD_LEN) >>> 2], FRAME_MAX));
   if (u8[d + A.RXD_FLAGS] & A.Vnet.F_NEEDS_CSUM) completeChecksum(frame, u16[(d + A.RXD_CSUM_START) >>> 1], u16[(d + A.RXD_CSUM_OFFSET) >>> 1]);
   return frame;
 }
@@ -123,9 +126,9 @@ export function receivedFrame(mem: CoreMemory, d: number): Uint8Array {
 /** A copy of the frame gathered by a transmit descriptor, with its checksum completed. */
 export function sentFrame(mem: CoreMemory, d: number): Uint8Array {
   const { u32, u16, u8 } = mem;
-  const frame = new Uint8Array(u32[(d + A.TXD_LEN) >>> 2]);
+  const frame = new Uint8Array(Math.min(u32[(d + A.TXD_LEN) >>> 2], FRAME_MAX));
   let at = 0;
-  for (let i = 0; i < u16[(d + A.TXD_NFRAGS) >>> 1]; i++) {
+  for (let i = 0; i < Math.min(u16[(d + A.TXD_NFRAGS) >>> 1], A.TXD_MAX_FRAGS); i++) {
     const p = (d + A.TXD_FRAGS + 8 * i) >>> 2, piece = u8.subarray(u32[p], u32[p] + u32[p + 1]).subarray(0, frame.length - at);
     frame.set(piece, at);
     at += piece.length;

@@ -1,5 +1,6 @@
 // Record files (docs/record.md): a header, then blocks. A block is a header of its own, records, and the bulk bytes that
 // these records name. All numbers are little-endian.
+import { MAX_MEMORY_BYTES, MAX_SOCKETS } from '../config/config.js';
 import { LaneSum, laneSum } from './lanesum.js';
 
 /** "NUSEREC1" */
@@ -114,14 +115,15 @@ export function decodeHeader(file: string, b: Uint8Array): RecordHeader {
   if (b.length < n) throw damaged(b.length, 'the file ends inside its header');
   const v = new DataView(b.buffer, b.byteOffset, n);
   if (v.getUint32(n - 4, true) !== laneSum(b.subarray(0, n - 4))) throw damaged(0, 'the check of the header does not match');
-  const length = v.getUint32(128, true), pages = v.getUint32(76, true), date = v.getFloat64(56, true), now = v.getFloat64(88, true);
+  const length = v.getUint32(128, true), pages = v.getUint32(76, true), sockets = v.getUint32(80, true), date = v.getFloat64(56, true), now = v.getFloat64(88, true);
   if (length !== n - HEADER_FIXED - 4) throw damaged(128, `a text of ${length} bytes`);
-  if (pages < 1 || pages > 65536) throw damaged(76, `a memory of ${pages} pages`);
+  if (pages < 1 || pages * SNAPSHOT_PAGE > MAX_MEMORY_BYTES) throw damaged(76, `a memory of ${pages} pages`);
+  if (sockets > MAX_SOCKETS) throw damaged(80, `${sockets} sockets`);
   if (!(now >= 0 && now < 2 ** 63)) throw damaged(88, 'the initial time is none');
   return {
     abi: v.getUint32(16, true), build: BUILDS[v.getUint32(20, true)] ?? 'other', coreHash: b.slice(24, 56), date: Number.isFinite(date) ? date : 0,
     segment: v.getUint32(64, true), segmentId: v.getUint32(68, true), snapshot: v.getUint32(72, true) === 1,
-    memoryBytes: pages * SNAPSHOT_PAGE, maxSockets: v.getUint32(80, true), now, seed: b.slice(96, 128),
+    memoryBytes: pages * SNAPSHOT_PAGE, maxSockets: sockets, now, seed: b.slice(96, 128),
     text: new TextDecoder().decode(b.subarray(HEADER_FIXED, n - 4)),
   };
 }

@@ -1,7 +1,7 @@
 // Replay: the recorded calls, fed into a fresh core. What comes out is hashed, and compared with what the record says
 // came out when it really happened; the first call that differs is named. Needs bytes only: runs in Node and in a page.
 import * as A from '../abi/constants.js';
-import { createCore, type Core } from '../core.js';
+import { AbiError, createCore, type Core } from '../core.js';
 import { asCoreTrap } from '../stack.js';
 import { CALLS, CALL_BY_ID, type CallName, type Inputs } from './calls.js';
 import { Kind, RecordError, SNAPSHOT_PAGE, type Build, type RecordHeader } from './record_format.js';
@@ -104,9 +104,10 @@ export class Replayer implements Inputs {
       core = header.snapshot ? await restore(replayCore.module, readSnapshot(reader)) :
         await createCore(replayCore.module, { memoryBytes: header.memoryBytes, maxSockets: header.maxSockets, seed: header.seed, now: header.now });
     } catch (error) {
-      const trap = asCoreTrap(error);
-      if (trap === error) throw error;
-      throw new RecordError(source.name, 76, `a core with these parameters does not start: ${(trap as Error).message}`, 'the file is damaged: record again');
+      if (error instanceof AbiError && header.snapshot) throw new RecordError(source.name, 72, `the memory with which it begins is of no core of this nuse (${error.message})`, 'the file is damaged: record again');
+      // The core's fault, or told already; all else comes of what the file wants: a memory that cannot be had, tables that do not fit into it.
+      if (error instanceof RecordError || error instanceof AbiError) throw error;
+      throw new RecordError(source.name, 76, `a core with these parameters does not start: ${(asCoreTrap(error) as Error).message}`, 'the file is damaged: record again');
     }
     return new Replayer(core, reader, other);
   }
@@ -204,6 +205,7 @@ export class Replayer implements Inputs {
     for (let i = 0; i < frames; i++) this.tap.received(mem.u16[(A.RX_DESC + i * A.RX_DESC_SIZE + A.RXD_VIF) >>> 1], A.RX_DESC + i * A.RX_DESC_SIZE);
   }
   private readonly frames = (slot: number, first: number, count: number): void => {
+    if (count > A.TX_RING) throw this.reader.bad(`after it, vif ${slot} has ${count} frames in a ring of ${A.TX_RING}`);
     this.counts.framesOut += count;
     for (let i = 0; i < count; i++) {
       const d = this.rings.descriptor(slot, first + i);
@@ -245,7 +247,8 @@ export class Replayer implements Inputs {
     this.divergence = { call: this.counts.calls, name, offset: this.reader.offset, what };
     return false;
   }
-  private text(): string { return new TextDecoder().decode(this.reader.plain(this.reader.varint())); }
+  /** Text of the file, for a terminal: control characters are replaced. */
+  private text(): string { return new TextDecoder().decode(this.reader.plain(this.reader.varint())).replace(/[\0-\x1f\x7f-\x9f]/g, '\ufffd'); }
 
   // ---- Inputs: out of the record into memory ----
   bytes(p: number, n: number): void {

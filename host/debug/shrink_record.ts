@@ -9,7 +9,7 @@ import type { RecordSource } from './record_reader.js';
 import { Replayer, type ReplayCore } from './replay.js';
 import { ScriptPlayer, ScriptWriter, countSteps, type Step } from './script.js';
 import { shrink } from './shrink.js';
-import { restore } from './snapshot.js';
+import { restore, snapshot } from './snapshot.js';
 import { trapPlaces } from './trap.js';
 
 export interface ShrinkCore extends ReplayCore {
@@ -106,7 +106,7 @@ async function trapOf(fn: () => Promise<void>): Promise<Failure | undefined> {
 /** Throws RecordError when the file is none, does not belong to the core, or does not fail. */
 export async function shrinkRecord(source: RecordSource, options: ShrinkOptions): Promise<Shrunk> {
   const replayer = await Replayer.open(source, options.core), { header } = replayer;
-  const trial = new Trial(header, header.snapshot ? replayer.core.mem.u8.slice() : undefined, options);
+  const trial = new Trial(header, header.snapshot ? snapshot(replayer.core) : undefined, options);
   const script = replayer.script = new ScriptWriter();
   const result = replayer.run();
   if (result.divergence && !options.against)

@@ -157,6 +157,8 @@ export class Datagrams implements SeparableApp {
   private drain(s: DatagramSocket): void { while (s.receive()); }
   private receive(s: DatagramSocket): void {
     for (let d = s.receive(); d; d = s.receive()) {
+      // Not one of these: from another program, or from outside of the simulation.
+      if (d.data.length !== this.spec.size) continue;
       const v = new DataView(d.data.buffer, d.data.byteOffset), number = v.getUint32(0), at = v.getUint32(4) * 2 ** 32 + v.getUint32(8);
       this.received++;
       this.bytes += d.data.length;

@@ -1,6 +1,6 @@
 // From an application's entry in a scenario to the application.
 import { separableApp, type App, type AppNode } from './apps.js';
-import { appName } from './names.js';
+import { appName, appPort } from './names.js';
 import type { SimNode } from './node.js';
 import type { Plan } from './plan.js';
 import type { AppSpec } from './scenario.js';
@@ -29,8 +29,6 @@ export interface AppSite {
   loader: AppLoader;
 }
 
-const FIRST_PORT = 5001;
-
 export function nodeLookup(plan: Plan): NodeLookup {
   return (name) => {
     if (name === 'localhost') return ['127.0.0.1', '::1'];
@@ -50,6 +48,6 @@ export async function makeApp(spec: AppSpec, index: number, { node, own, plan, l
     return loader.module(name, spec, own.get(spec.node)!, nodeLookup(plan));
   }
   const [port] = plan.nodes.get(spec.to)!.ports;
-  const ends = { from: node(spec.from), to: node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: spec.port ?? FIRST_PORT + index };
+  const ends = { from: node(spec.from), to: node(spec.to), address: spec.family === 4 ? port.ipv4 : port.ipv6, port: appPort(spec, index) };
   return separableApp(name, spec, ends);
 }

@@ -1,11 +1,10 @@
 // Addresses and routes for the nodes of a scenario: a network for each link, shortest paths (in links) from every node to each.
 //
 // Link n gets 10.x.y.0/24, or a larger network when it has more than 250 ends, and fd00:n::/64; its k-th end gets address k.
-import { VIF_MAX } from '../abi/constants.js';
 import { emptyConfig, type RouteConfig, type StackConfig } from '../config/config.js';
 import { NetworkTree } from './aggregate.js';
 import { endsOf, linkName, nodeNames, tapDevice } from './names.js';
-import type { Mistake, Scenario } from './scenario.js';
+import type { Scenario } from './scenario.js';
 
 /** One end of a link. */
 export interface PlannedPort {
@@ -76,8 +75,8 @@ function networks(s: Scenario): { planned: PlannedLink[]; first: number[] } {
   return { planned, first };
 }
 
-/** Addresses and routes; what cannot be had goes to `mistakes`. */
-export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
+/** Addresses and routes. */
+export function planNetwork(s: Scenario): Plan {
   const nodes = new Map<string, PlannedNode>(), { planned: links, first } = networks(s);
   for (const name of nodeNames(s)) {
     const own = s.nodes[name], config = { ...emptyConfig(), sockets: own?.sockets ?? SOCKETS };
@@ -96,7 +95,6 @@ export function planNetwork(s: Scenario, mistakes: Mistake[]): Plan {
         link: i, end, name: `eth${node.ports.length}`, mac: `02:${hex(i >> 8, 2)}:${hex(i & 255, 2)}:00:${hex(host >> 8, 2)}:${hex(host & 255, 2)}`,
         ipv4: dotted(first[i] + host), ipv6: `fd00:${(i + 1).toString(16)}::${host.toString(16)}`,
       });
-      if (node.ports.length === VIF_MAX + 1) mistakes.push({ path: ['links', i], message: `node ${n} has more than ${VIF_MAX} links: use a \`switch\`` });
     });
   }
   for (const node of nodes.values()) configure(node, s, links);

@@ -80,7 +80,7 @@ export class ScenarioRun {
 
   /** Everything in place at time 0. Throws ConfigError, and what a core refuses. */
   static async create(scenario: Scenario, options: RunOptions): Promise<ScenarioRun> {
-    const mistakes: Mistake[] = [], plan = planNetwork(scenario, mistakes);
+    const mistakes: Mistake[] = [], plan = planNetwork(scenario);
     if (!options.realtime) for (const [i, l] of plan.links.entries()) if (l.outside) mistakes.push({ path: ['links', i], message: `it leads to \`tap:${l.outside.device}\`, where time is real: run it with --realtime` });
     if (mistakes.length) throw new ConfigError(mistakes.map((m) => ({ file: 'scenario', line: 0, key: m.path.join('.'), message: m.message, remedy: 'see docs/simulator.md' })));
     const run = new ScenarioRun(scenario, new Simulation(scenario.seed), plan, options);

@@ -1,5 +1,6 @@
 // What a scenario is: the shape of the file, checked. Defaults are filled in here; durations become ns, rates bit/s, sizes bytes.
 import * as v from 'valibot';
+import { MAX_MEMORY_BYTES } from '../config/config.js';
 import { parseDuration, parseFigure, parseRate, parseSize } from './units.js';
 
 /** Most of anything, so that a hostile file stays cheap. */
@@ -12,7 +13,11 @@ const END = v.pipe(v.string(), v.regex(/^(tap:[A-Za-z][\w.-]{0,14}|[A-Za-z][\w.-
 const measured = (parse: (text: string) => number | undefined, example: string) => v.pipe(
   v.union([v.string(), v.number()], `a quantity such as \`${example}\``), v.transform(String),
   v.check((s) => parse(s) !== undefined, `a quantity such as \`${example}\``), v.transform((s) => parse(s)!));
-const duration = measured(parseDuration, '20ms'), rate = measured(parseRate, '10Mbit'), size = measured(parseSize, '10MB'), figure = measured(parseFigure, '9.4Mbit');
+/** Longest time, ns: below 2^53 with the core's start added, so that every ns is a number. */
+const LONGEST = 100 * 86_400e9;
+const SEED = `a whole number from 0 to ${Number.MAX_SAFE_INTEGER}`;
+const duration = v.pipe(measured(parseDuration, '20ms'), v.maxValue(LONGEST, 'a time of at most 100 days (8640000s)'));
+const rate = measured(parseRate, '10Mbit'), size = measured(parseSize, '10MB'), figure = measured(parseFigure, '9.4Mbit');
 const count = (most: number) => {
   const what = `a whole number from 1 to ${most}`;
   return v.pipe(v.number(what), v.integer(what), v.minValue(1, what), v.maxValue(most, what));
@@ -21,7 +26,9 @@ const probability = v.pipe(v.number('a probability from 0 to 1'), v.minValue(0, 
 
 const QUEUE = v.variant('type', [
   v.strictObject({ type: v.literal('droptail'), limit: v.optional(count(1e6), 100), bytes: v.optional(size) }),
-  v.strictObject({ type: v.literal('red'), limit: v.optional(count(1e6), 1000), min: v.optional(count(1e6), 20), max: v.optional(count(1e6), 60), probability: v.optional(probability, 0.1) }),
+  v.pipe(
+    v.strictObject({ type: v.literal('red'), limit: v.optional(count(1e6), 1000), min: v.optional(count(1e6), 20), max: v.optional(count(1e6), 60), probability: v.optional(probability, 0.1) }),
+    v.check((q) => q.min < q.max, 'a `min` that is less than its `max`')),
   v.strictObject({ type: v.literal('codel'), limit: v.optional(count(1e6), 1000), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
   v.strictObject({ type: v.literal('fq_codel'), limit: v.optional(count(1e6), 10240), target: v.optional(duration, '5ms'), interval: v.optional(duration, '100ms') }),
 ], 'a queue: { type: droptail | red | codel | fq_codel, limit: PACKETS ... }');
@@ -55,18 +62,19 @@ export type LinkSpec = v.InferOutput<typeof LINK>;
 
 const NODE = v.nullish(v.strictObject({
   sysctl: v.optional(v.record(v.string(), v.pipe(v.union([v.string(), v.number()]), v.transform(String))), {}),
-  memory: v.optional(size), sockets: v.optional(count(65536)),
-}), {});
+  memory: v.optional(v.pipe(size, v.maxValue(MAX_MEMORY_BYTES, 'a size below 4GiB, such as `16MiB`'))), sockets: v.optional(count(65536)),
+}, 'the fields of one node, as in `nodes: { a: { memory: 16MiB } }`'), {});
 
 const flow = {
   name: v.optional(NAME), from: NAME, to: NAME, port: v.optional(count(65535)), family: v.optional(v.picklist([4, 6], '4 or 6'), 4),
   start: v.optional(duration, '0s'), stop: v.optional(duration), warmup: v.optional(duration, '0s'),
 };
+const DATAGRAM = 'bytes from 16 to 65000', datagram = v.pipe(v.number(DATAGRAM), v.integer(DATAGRAM), v.minValue(16, DATAGRAM), v.maxValue(65000, DATAGRAM));
 /** As a program's command line has them: text. */
 const ARGUMENT = v.pipe(v.union([v.string(), v.number(), v.boolean()], 'a text or a number'), v.transform(String));
 const APP = v.variant('type', [
   v.strictObject({ type: v.literal('bulk'), ...flow, bytes: v.optional(size) }),
-  v.strictObject({ type: v.literal('datagrams'), ...flow, rate, size: v.optional(v.pipe(v.number(), v.integer(), v.minValue(16), v.maxValue(65000)), 1000) }),
+  v.strictObject({ type: v.literal('datagrams'), ...flow, rate: v.pipe(rate, v.minValue(1, 'a rate above 0, such as `10Mbit`')), size: v.optional(datagram, 1000) }),
   v.strictObject({ type: v.literal('synflood'), ...flow, family: v.optional(v.literal(4, '4'), 4), port: count(65535), perSecond: count(1e6) }),
   v.strictObject({
     type: v.literal('wasi'), name: v.optional(NAME), node: NAME, module: v.string(), args: v.optional(v.array(ARGUMENT), []), env: v.optional(v.record(v.string(), ARGUMENT), {}),
@@ -102,8 +110,8 @@ const EXPECT = v.pipe(v.strictObject({ metric: v.string(), min: v.optional(figur
 
 export const SCENARIO = v.strictObject({
   description: v.optional(v.string()),
-  seed: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0)), 1),
-  duration,
+  seed: v.optional(v.pipe(v.number(SEED), v.safeInteger(SEED), v.minValue(0, SEED)), 1),
+  duration: v.pipe(duration, v.minValue(1, 'a time above 0, such as `20s`')),
   sample: v.optional(duration),
   parameters: v.optional(v.record(NAME, v.union([v.string(), v.pipe(v.array(v.string()), v.minLength(1))], 'the way to a field, or a list of them, as in `links.0.loss`')), {}),
   generate: v.optional(GENERATE),
@@ -133,8 +141,14 @@ export function checkScenario(input: unknown, mistakes: Mistake[]): Scenario | u
   return undefined;
 }
 
+/** What valibot calls kinds of values, for people. */
+const KINDS: Readonly<Record<string, string>> = { Object: 'a map of fields', Array: 'a list', string: 'a text', number: 'a number', boolean: '`true` or `false`' };
+const kind = (name: string): string => (Object.hasOwn(KINDS, name) ? KINDS[name] : name);
+
 function expected(i: v.BaseIssue<unknown>): string {
   if (i.type === 'strict_object' && i.expected === 'never') return 'there is no such field here';
-  if (i.received === 'undefined') return `is missing: ${i.expected ?? i.message}`;
-  return /^Invalid/.test(i.message) ? `${i.received} is not ${i.expected ?? 'allowed'}` : `${i.received} is not ${i.message}`;
+  // The name of a field that is missing is told before.
+  if (i.received === 'undefined') return i.expected?.startsWith('"') ? 'is missing' : `is missing: ${kind(i.expected ?? i.message)}`;
+  if (i.type === 'check' && i.received === 'Object') return `it needs ${i.message}`;
+  return `${kind(i.received)} is not ${/^Invalid/.test(i.message) ? kind(i.expected ?? 'allowed') : i.message}`;
 }

@@ -26,7 +26,7 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   const doc = parseDocument(text, { lineCounter: lines });
   for (const e of doc.errors) problems.add(e.linePos?.[0].line ?? 0, '', e.message.split('\n')[0], 'mend the YAML');
   problems.check();
-  const parameters = parametersOf(doc, (name, message, remedy) => problems.add(lineOf(['parameters', name]), `parameters.${name}`, message, remedy));
+  const plain = plainOf(doc, problems), parameters = parametersOf(doc, plain, (name, message, remedy) => problems.add(lineOf(['parameters', name]), `parameters.${name}`, message, remedy));
   for (const [way, value] of Object.entries(override)) {
     for (const field of parameters.get(way) ?? [way]) {
       const found = fieldPath(doc, field), keys = typeof found !== 'string' && !Object.hasOwn(SCENARIO.entries, found[0]) ? 'there is no such parameter or field' : found;
@@ -36,7 +36,7 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   }
   problems.check();
   const mistakes: Mistake[] = [];
-  const checked = checkScenario(doc.toJS({ maxAliasCount: ALIASES }), mistakes), scenario = checked && withTopology(generate(checked), mistakes, files);
+  const checked = checkScenario(plainOf(doc, problems), mistakes), scenario = checked && withTopology(generate(checked), mistakes, files);
   if (scenario) {
     checkNames(scenario, mistakes);
     files.check?.(scenario, mistakes);
@@ -54,9 +54,20 @@ export function parseScenario(text: string, file: string, override: Readonly<Rec
   }
 }
 
+/** The document as plain data. Throws ConfigError when its aliases make too much of it. */
+function plainOf(doc: Document, problems: Problems): unknown {
+  try {
+    return doc.toJS({ maxAliasCount: ALIASES });
+  } catch (e) {
+    problems.add(0, '', (e as Error).message, 'write out what the aliases (`*`) stand for');
+  }
+  problems.check();
+  return undefined;
+}
+
 /** What `parameters` names: the ways to the fields that each sets. Its shape is checked with the rest. */
-function parametersOf(doc: Document, bad: (name: string, message: string, remedy: string) => void): Map<string, string[]> {
-  const declared = (doc.toJS({ maxAliasCount: ALIASES }) as { parameters?: unknown } | null)?.parameters, out = new Map<string, string[]>();
+function parametersOf(doc: Document, plain: unknown, bad: (name: string, message: string, remedy: string) => void): Map<string, string[]> {
+  const declared = (plain as { parameters?: unknown } | null)?.parameters, out = new Map<string, string[]>();
   if (typeof declared !== 'object' || declared === null) return out;
   for (const [name, ways] of Object.entries(declared as Record<string, unknown>)) {
     if (Object.hasOwn(SCENARIO.entries, name)) bad(name, 'is the name of a field of the scenario', 'give the parameter another name');

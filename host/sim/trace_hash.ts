@@ -1,14 +1,7 @@
 // The rolling hash of what a node sends and receives, and when: the rounds of MurmurHash3_x86_128 (Appleby) over the digests of the
 // frames. Not cryptographic: it tells two runs apart.
+import { C1, C2, C3, C4, mixed, rotl } from '../debug/murmur3.js';
 import type { Packet } from './packet.js';
-
-const C1 = 0x239b961b, C2 = 0xab0e9789 | 0, C3 = 0x38b34ae5, C4 = 0xa1e38b93 | 0;
-const rotl = (x: number, n: number): number => (x << n) | (x >>> (32 - n));
-function mixed(h: number): number {
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return h ^ (h >>> 16);
-}
 
 export class TraceHash {
   private a = 0;

@@ -1,5 +1,7 @@
 // Breakpoints in the core of one node: with a debugger, which here is a client of the inspector protocol, and without.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -128,6 +130,19 @@ test('places that are none, and no node, are named with what there is', async ()
   assert.match(await refused('--break-node', 'server', '--break', 'nowhere.ts:3'), /no source `nowhere\.ts`/);
   assert.match(await refused('--break-node', 'serve', '--break', 'tcpInput'), /no node `serve`\n.*client, server/);
   assert.match(await refused('--break', 'tcpInput'), /no node to stop in\n.*--break-node NODE/);
+});
+
+test('a port that is taken is told, and not waited at', async () => {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  try {
+    const { code, stderr } = await nuse(['sim', SCENARIO, '--break-node', 'server', '--break', 'tcpInput', '--inspect', String(port)]);
+    assert.is(code, 125);
+    assert.match(stderr, new RegExp(`nuse: a debugger cannot be waited for at port ${port}\\n +give another one: --inspect PORT\\n$`));
+  } finally {
+    server.close();
+  }
 });
 
 test.run();

@@ -1,8 +1,8 @@
 // limit: 120 s
 // Records of simulated nodes: replayed bit for bit; a planted bug is found by record, replay, shrink and break. On the way from a
 // datagram of fragments to a trap (test/fuzz/planted.mjs).
-import { existsSync, readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -72,6 +72,7 @@ test('a node whose core traps writes its record by itself, and says so in one li
   const replay = await nuse(['replay', file, '--core', option], dir);
   assert.is(replay.code, 0, replay.stderr);
   assert.match(replay.stdout, /the recorded core trapped: list: corrupt.*\nthis one says: list: corrupt at assembly\/lib\/list\.ts:17\nas recorded/);
+  rmSync(dirname(file), { recursive: true });
 });
 
 test('--stop-on-trap ends the run there; a record that was asked for is that one', async () => {

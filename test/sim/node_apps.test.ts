@@ -1,12 +1,14 @@
-// limit: 180 s
+// limit: 240 s
 // Applications with promises on the Node-shaped API, in simulated time: Node's http, undici, datagrams, timers; the same run every time.
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { get } from 'node:http';
-import { availableParallelism } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { setImmediate as immediate, setTimeout as wait } from 'node:timers/promises';
+import { scheduler, setImmediate as immediate, setInterval as every, setTimeout as wait } from 'node:timers/promises';
 import { Client, fetch } from 'undici';
 import { promisify } from 'node:util';
 import { suite } from 'uvu';
@@ -217,6 +219,49 @@ test('what goes wrong: a rejection, a refused connection, an application that le
   assert.throws(() => { throw spin; }, (e: { code?: string }) => e.code === 'ERR_NUSE_SIM_SPIN');
   const run = await make({ 'a/none': () => undefined });
   assert.throws(() => run.finish(), /application a-none uses promises: this scenario is run by advanceAsync/);
+});
+
+for (const [what, app, message] of [
+  ['a timer', (node) => { node.setTimeout(() => { throw new TypeError('broken'); }, 5); return node.sleep(1000); },
+    /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(.*node_apps\.test\.js:\d+\)$/],
+  ['a promise that nobody awaits', (node) => { void node.sleep(5).then(() => { throw new TypeError('broken'); }); return node.sleep(1000); },
+    /^an application of node a has failed at 0\.005000000 s: TypeError: broken \(/],
+  ['a socket\'s error that nobody takes', (node) => { node.connect(1, '10.0.0.2'); return node.sleep(1000); }, /^an application of node a has failed at 0\.00\d+ s: Error: connect ECONNREFUSED 10\.0\.0\.2:1$/],
+] as [string, AppMain, RegExp][]) {
+  test(`what nobody catches ends the run, with the node and the time: ${what}`, async () => {
+    const listeners = (): number => process.listenerCount('uncaughtException') + process.listenerCount('unhandledRejection'), before = listeners();
+    const error = await runApps({ 'a/bad': app }).catch((e: Error & { code?: string }) => e) as Error & { code?: string };
+    assert.match(error.message, message);
+    assert.is(error.code, 'ERR_NUSE_SIM_APP');
+    assert.is(listeners(), before);
+  });
+}
+
+test('intervals and waits of node:timers/promises are the run\'s', async () => {
+  const r = await runApps({
+    'a/ticks': async (node) => {
+      let n = 0;
+      for await (const x of every(100, 'tick')) {
+        node.log(`${x} ${node.now / 1e6}`);
+        if (++n === 3) break;
+      }
+      await scheduler.wait(700);
+      node.log(String(node.now / 1e6));
+    },
+  });
+  assert.is(r.output['a-ticks'].stdout, 'tick 100\ntick 200\ntick 300\n1000\n', r.output['a-ticks'].stderr);
+});
+
+test('what an application leaves open does not keep the command', async () => {
+  const dir = mkdtempSync(join(tmpdir(), 'nuse-open-'));
+  try {
+    writeFileSync(join(dir, 'open.mjs'), "import { createServer } from 'node:net';\nexport default function () { createServer().listen(0); }\n");
+    writeFileSync(join(dir, 's.yaml'), 'duration: 1s\nlinks: [{ between: [a, b] }]\napps: [{ type: module, node: a, file: open.mjs }]\n');
+    const r = spawnSync(process.execPath, [NUSE, 'sim', join(dir, 's.yaml')], { encoding: 'utf8', timeout: 60_000 });
+    assert.equal([r.status, r.stderr], [0, '']);
+  } finally {
+    rmSync(dir, { recursive: true });
+  }
 });
 
 test.run();

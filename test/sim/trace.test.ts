@@ -1,3 +1,4 @@
+// limit: 180 s
 // Traces of a run: the run is the same without them; tshark finds the captures faultless; flows and series say what the sockets, the
 // links and the applications say.
 import { execFileSync } from 'node:child_process';
@@ -14,6 +15,8 @@ import { ScenarioRun, type RunResult } from '../../host/sim/run.js';
 import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
 import type { FlowRow } from '../../host/sim/trace/flow.js';
+import { FLOWS_MAX, FlowTable } from '../../host/sim/trace/flows.js';
+import { segmentOf } from '../../host/sim/trace/segment.js';
 import type { QueueSample, TcpSample } from '../../host/sim/trace/series.js';
 import { Trace, type TraceEvent } from '../../host/sim/trace/trace.js';
 import { faults } from '../interop/lab.js';
@@ -154,6 +157,28 @@ test('the folder of a run: tshark finds its captures faultless, and a planted ba
   assert.equal(JSON.parse(readFileSync(join(folder, 'flows.json'), 'utf8')), flows);
   const queues = readFileSync(join(folder, 'queues.csv'), 'utf8').trim().split('\n');
   assert.is(queues.length, 1 + 4 * 401, 'four directions, every 20 ms');
+});
+
+test('flows are bounded, and headers that lie are none', () => {
+  /** UDP from a port of 10.0.0.1 to one of 10.0.0.2. */
+  const datagram = (from: number, to: number, length = 8): Uint8Array => {
+    const f = new Uint8Array(42), v = new DataView(f.buffer);
+    v.setUint16(12, 0x0800);
+    f.set([0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2], 14);
+    v.setUint16(34, from);
+    v.setUint16(36, to);
+    v.setUint16(38, length);
+    return f;
+  };
+  const begun: string[] = [];
+  let full = 0;
+  const table = new FlowTable(new Map([['10.0.0.1', 'a'], ['10.0.0.2', 'b']]), (name) => begun.push(name), () => full++), before = process.memoryUsage();
+  for (let i = 0; i < FLOWS_MAX + 1000; i++) table.seen(i, 'a', datagram(i % 50_000, 1 + Math.floor(i / 50_000)), true);
+  assert.equal([table.rows().length, begun.length, full], [FLOWS_MAX, FLOWS_MAX, 1]);
+  const grown = process.memoryUsage().arrayBuffers - before.arrayBuffers;
+  assert.ok(grown < 100 << 20, `${grown} bytes for histograms of flows of which nothing arrived`);
+  assert.ok(segmentOf(datagram(1, 2)));
+  assert.is(segmentOf(datagram(1, 2, 7)), undefined, 'a length below that of the header');
 });
 
 test('headless Chromium gives the same captures, series, events and flows', async () => {

@@ -32,7 +32,7 @@ function replace(target: object, by: Record<string, unknown>): () => void {
 }
 
 function timerGlobals(current: () => SimNode | undefined): () => void {
-  const real = { setTimeout, setInterval, clearTimeout, clearInterval }, realWait = timersPromises.setTimeout, realSignal = AbortSignal.timeout.bind(AbortSignal);
+  const real = { setTimeout, setInterval, clearTimeout, clearInterval }, realWait = timersPromises.setTimeout, realEvery = timersPromises.setInterval, realSignal = AbortSignal.timeout.bind(AbortSignal);
   const setter = (repeat: boolean, otherwise: Setter): Setter => (fn, ms = 0, ...args) => {
     const node = current();
     return node ? new SimTimer(node, () => fn(...args), ms, repeat) : otherwise(fn, ms, ...args);
@@ -63,11 +63,21 @@ function timerGlobals(current: () => SimNode | undefined): () => void {
     set(() => c.abort(new DOMException('The operation was aborted due to timeout', 'TimeoutError')), ms);
     return c.signal;
   };
+  async function* every(ms = 1, value?: unknown, options?: { signal?: AbortSignal }): AsyncGenerator<unknown> {
+    if (!current()) return yield* realEvery(ms, value, options);
+    for (;;) {
+      await wait(ms, undefined, options);
+      yield value;
+    }
+  }
   const named = {
     setTimeout: Object.assign(set, { [promisify.custom]: wait }), setInterval: setter(true, real.setInterval as Setter),
     clearTimeout: clear(real.clearTimeout), clearInterval: clear(real.clearInterval),
   };
-  const restores = [replace(globalThis, named), replace(timers, named), replace(timersPromises, { setTimeout: wait }), replace(AbortSignal, { timeout: signal })];
+  const restores = [
+    replace(globalThis, named), replace(timers, named), replace(timersPromises, { setTimeout: wait, setInterval: every }),
+    replace(timersPromises.scheduler, { wait: (ms: number, options?: { signal?: AbortSignal }) => wait(ms, undefined, options) }), replace(AbortSignal, { timeout: signal }),
+  ];
   syncBuiltinESMExports();
   return () => {
     for (const restore of restores) restore();

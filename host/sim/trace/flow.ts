@@ -52,13 +52,16 @@ interface Outstanding {
   mishap?: Mishap;
 }
 
+const NONE = new DurationHistogram();
+
 /** b after a, in the sequence space of 32 bits. */
 const distance = (a: number, b: number): number => (b - a) | 0;
 
 export class Flow {
   readonly name: string;
   private readonly outstanding = new Map<string, Outstanding>();
-  private readonly delays = new DurationHistogram();
+  /** Made with the first arrival: of a flood most flows have none. */
+  private delays?: DurationHistogram;
   private readonly mishaps: Record<Mishap, number> = { dropped: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
   private segments = 0;
   private bytes = 0;
@@ -117,7 +120,7 @@ export class Flow {
       return;
     }
     this.arrivals++;
-    this.delays.add(now - o.times.shift()!);
+    (this.delays ??= new DurationHistogram()).add(now - o.times.shift()!);
     if (!o.times.length) this.outstanding.delete(s.key);
     this.last = now;
     if (s.protocol === TCP) return;
@@ -149,7 +152,7 @@ export class Flow {
   private settle(o: Outstanding, into: Record<Mishap, number>): void { if (o.mishap) into[o.mishap] += o.times.length; }
 
   row(): FlowRow {
-    const { of, delays } = this, mishaps = { ...this.mishaps };
+    const { of, delays = NONE } = this, mishaps = { ...this.mishaps };
     let pending = this.forgotten;
     for (const o of this.outstanding.values()) {
       this.settle(o, mishaps);

@@ -6,13 +6,17 @@ import { TCP, segmentOf, type Segment } from './segment.js';
 const flowKey = (s: Segment): string => `${s.protocol} ${s.source} ${s.sourcePort} ${s.destination} ${s.destinationPort}`;
 const reverseKey = (s: Segment): string => `${s.protocol} ${s.destination} ${s.destinationPort} ${s.source} ${s.sourcePort}`;
 
+/** Flows that are followed: the first ones. */
+export const FLOWS_MAX = 100_000;
+
 export class FlowTable {
   private readonly flows = new Map<string, Flow>();
+  private full = false;
   /** Frames with a bit turned over, on their way. */
   private readonly damaged = new WeakSet<Uint8Array>();
 
-  /** `owners`: the node of each address. `onstart`: a flow begins. */
-  constructor(private readonly owners: ReadonlyMap<string, string>, private readonly onstart: (flow: string) => void) {}
+  /** `owners`: the node of each address. `onstart`: a flow begins; `onfull`: the first that is not followed. */
+  constructor(private readonly owners: ReadonlyMap<string, string>, private readonly onstart: (flow: string) => void, private readonly onfull: () => void) {}
 
   /** A frame passes between a node and a medium. Routers only pass it on: the ends count. */
   seen(now: number, node: string, frame: Uint8Array, sent: boolean): void {
@@ -23,7 +27,7 @@ export class FlowTable {
       this.flows.get(flowKey(s))?.arrived(now, s);
       return;
     }
-    this.flow(now, s).sent(now, s, frame.length);
+    this.flow(now, s)?.sent(now, s, frame.length);
     if (s.protocol === TCP && s.ack !== undefined) this.flows.get(reverseKey(s))?.acknowledge(now, s.ack);
   }
 
@@ -37,10 +41,13 @@ export class FlowTable {
 
   rows(): FlowRow[] { return [...this.flows.values()].map((f) => f.row()); }
 
-  private flow(now: number, s: Segment): Flow {
+  private flow(now: number, s: Segment): Flow | undefined {
     const key = flowKey(s);
     let f = this.flows.get(key);
-    if (!f) {
+    if (!f && this.flows.size >= FLOWS_MAX) {
+      if (!this.full) this.onfull();
+      this.full = true;
+    } else if (!f) {
       f = new Flow(this.flows.size + 1, now, s, { source: this.owners.get(s.source)!, destination: this.owners.get(s.destination) ?? '' });
       this.flows.set(key, f);
       this.onstart(f.name);

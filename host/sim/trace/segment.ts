@@ -28,7 +28,7 @@ export interface Segment {
   key: string;
 }
 
-/** The segment in an Ethernet frame; undefined for all else, multicast and later fragments. */
+/** The segment in an Ethernet frame; undefined for all else, multicast, later fragments and headers that lie about their length. */
 export function segmentOf(frame: Uint8Array): Segment | undefined {
   const v = new DataView(frame.buffer, frame.byteOffset, frame.length);
   if (frame.length < ETHERNET + 20) return undefined;
@@ -64,11 +64,13 @@ function transport(frame: Uint8Array, v: DataView, protocol: number, at: number,
   };
   if (protocol === UDP) {
     s.payload = v.getUint16(at + 4) - 8;
+    if (s.payload < 0) return undefined;
     s.key = `${id} ${v.getUint16(at + 6)} ${s.payload}`;
     for (let p = at + 8; p + 4 <= Math.min(end, at + 8 + TELLING); p += 4) s.key += ` ${v.getUint32(p)}`;
     return s;
   }
   const header = (frame[at + 12] >> 4) * 4, flags = frame[at + 13];
+  if (header < 20 || at + header > end) return undefined;
   s.payload = end - at - header;
   s.seq = v.getUint32(at + 4);
   s.syn = (flags & SYN) !== 0;

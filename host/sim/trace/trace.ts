@@ -8,7 +8,7 @@ import { DIRECTION_IN, DIRECTION_OUT, enhancedPacket, interfaceDescription, sect
 import type { Mishap } from '../channel.js';
 import { WALL_START, type SimNode } from '../node.js';
 import type { LogEntry, RunObserver, ScenarioRun } from '../run.js';
-import { FlowTable } from './flows.js';
+import { FLOWS_MAX, FlowTable } from './flows.js';
 import type { FlowRow } from './flow.js';
 import { queueSamples, tcpSamples, type QueueSample, type TcpSample } from './series.js';
 
@@ -49,7 +49,7 @@ export class Trace implements RunObserver {
     this.period = scenario.sample ?? PERIOD;
     this.nextLook = run.sim.now;
     for (const n of plan.nodes.values()) for (const i of n.config.interfaces) for (const a of i.addresses) owners.set(a.address, n.name);
-    this.table = new FlowTable(owners, (flow) => this.event({ kind: 'flow', flow, detail: 'begins' }));
+    this.table = new FlowTable(owners, (flow) => this.event({ kind: 'flow', flow, detail: 'begins' }), () => this.event({ kind: 'flow', detail: `${FLOWS_MAX} flows are followed: no more of them` }));
     run.observer = this;
     for (const n of run.nodes.values()) this.attach(n);
     for (const m of run.media.values()) for (const { name, channel } of m.directions()) channel.observe((what, frame, copy) => this.befell(what, `${m.name} ${name}`, frame, copy));

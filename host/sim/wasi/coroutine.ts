@@ -40,6 +40,9 @@ export class Coroutine {
 
   constructor(module: WebAssembly.Module, imports: WebAssembly.Imports) {
     this.x = new WebAssembly.Instance(module, imports).exports as unknown as ProgramExports;
+    const { memory } = this.x as Partial<ProgramExports>;
+    // The area of the stack must fit into it.
+    if (!(memory?.buffer instanceof ArrayBuffer) || memory.buffer.byteLength < AREA_BYTES) throw new TypeError('it exports no `memory` of 64 KiB or more that is its own');
   }
 
   get memory(): WebAssembly.Memory { return this.x.memory; }

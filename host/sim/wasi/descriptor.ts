@@ -50,7 +50,8 @@ const OUTPUT_MAX = 16 << 20;
 export class OutputStream implements Descriptor {
   readonly filetype = FILETYPE_CHARACTER;
   nonblocking = false;
-  private readonly pieces: Uint8Array[] = [];
+  /** In one piece: programs may write byte by byte. */
+  private bytes = new Uint8Array(1024);
   /** Bytes so far. */
   length = 0;
 
@@ -59,16 +60,23 @@ export class OutputStream implements Descriptor {
     return () => {
       const n = from.reduce((sum, b) => sum + b.length, 0);
       if (this.length + n > OUTPUT_MAX) return -ENOSPC;
-      for (const b of from) this.pieces.push(b.slice());
-      this.length += n;
+      this.makeRoom(this.length + n);
+      for (const b of from) {
+        this.bytes.set(b, this.length);
+        this.length += b.length;
+      }
       return n;
     };
   }
   poll(): number { return Poll.OUT; }
   close(): void { /* What was written stays. */ }
 
-  get text(): string {
-    const decoder = new TextDecoder();
-    return this.pieces.map((p) => decoder.decode(p, { stream: true })).join('') + decoder.decode();
+  get text(): string { return new TextDecoder().decode(this.bytes.subarray(0, this.length)); }
+
+  private makeRoom(length: number): void {
+    if (length <= this.bytes.length) return;
+    const larger = new Uint8Array(Math.min(2 * length, OUTPUT_MAX));
+    larger.set(this.bytes);
+    this.bytes = larger;
   }
 }

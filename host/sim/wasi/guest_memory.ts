@@ -25,7 +25,7 @@ export class GuestMemory {
   u16(p: number): number { return this.at(p, 2).getUint16(p >>> 0, true); }
   u32(p: number): number { return this.at(p, 4).getUint32(p >>> 0, true); }
   i32(p: number): number { return this.at(p, 4).getInt32(p >>> 0, true); }
-  i64(p: number): bigint { return this.at(p, 8).getBigInt64(p >>> 0, true); }
+  u64(p: number): bigint { return this.at(p, 8).getBigUint64(p >>> 0, true); }
   putU8(p: number, value: number): void { this.at(p, 1).setUint8(p >>> 0, value); }
   putU16(p: number, value: number): void { this.at(p, 2).setUint16(p >>> 0, value, true); }
   putU32(p: number, value: number): void { this.at(p, 4).setUint32(p >>> 0, value, true); }

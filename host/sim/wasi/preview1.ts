@@ -14,6 +14,10 @@ const ALL_RIGHTS = 0x1fffffffn;
 /** A subscription and an event of poll_oneoff, bytes, and their types. */
 const SUBSCRIPTION = 48, EVENT = 32, ON_CLOCK = 0, ON_READ = 1, ON_WRITE = 2, ABSOLUTE = 1;
 const HANGUP = 1;
+/** Subscriptions of one call. */
+const SUBSCRIPTIONS_MAX = 4096;
+/** What a random byte costs, in turns of loops. */
+const RANDOM_FUEL = 4;
 
 const utf8 = new TextEncoder();
 
@@ -42,6 +46,7 @@ export function preview1(p: WasiProcess): Calls {
       },
       random_get: (at: number, length: number) => {
         const bytes = m.bytes(at, length);
+        p.spend(bytes.length * RANDOM_FUEL);
         for (let i = 0; i < bytes.length; i++) bytes[i] = p.random.u32() >>> 24;
         return 0;
       },
@@ -133,7 +138,7 @@ interface Subscription {
 function subscription(p: WasiProcess, at: number): Subscription {
   const { memory: m } = p, type = m.bytes(at + 8, 1)[0];
   if (type === ON_CLOCK) {
-    const id = m.u32(at + 16), timeout = m.i64(at + 24);
+    const id = m.u32(at + 16), timeout = m.u64(at + 24);
     const left = m.u16(at + 40) & ABSOLUTE ? timeout - clock(p, id) : timeout;
     return { at: p.now + Math.max(0, Number(left)), wanted: 0, errno: 0, type };
   }
@@ -148,7 +153,8 @@ function subscription(p: WasiProcess, at: number): Subscription {
 
 function pollOneoff(p: WasiProcess, subscriptions: number, events: number, count: number, out: number): Attempt {
   const { memory: m } = p;
-  if (count === 0) throw new CallError(Errno.EINVAL);
+  count >>>= 0;
+  if (count === 0 || count > SUBSCRIPTIONS_MAX) throw new CallError(Errno.EINVAL);
   const all = Array.from({ length: count }, (_, i) => subscription(p, subscriptions + SUBSCRIPTION * i));
   const deadline = Math.min(...all.map((s) => s.at ?? Infinity));
   return () => {

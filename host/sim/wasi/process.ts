@@ -14,7 +14,7 @@ import { socketCalls } from './socket_calls.js';
 import type { Waiter } from './guest_socket.js';
 
 /** What a call of the host costs of the program's fuel, in turns of loops. */
-const CALL_FUEL = 200;
+const CALL_FUEL = 500;
 /** Turns of loops and calls of functions at one instant of virtual time: more, and the program spins. About 2 s of a processor. */
 const INSTANT_FUEL = 1e9;
 const FDS_MAX = 1024;
@@ -71,7 +71,12 @@ export class WasiProcess implements Waiter {
     if (!WebAssembly.Module.exports(program).some((e) => e.name === '_start')) throw new Error(`application ${name}: its module exports no _start: build a command, not a reactor or a library`);
     this.random = new RandomStream(node.sim.seed, `node ${node.name} app ${name} random`);
     this.descriptors = [new InputStream(new TextEncoder().encode(options.input)), this.output, this.errors];
-    this.coroutine = new Coroutine(program, this.imports(program));
+    const imports = this.imports(program);
+    try {
+      this.coroutine = new Coroutine(program, imports);
+    } catch (e) {
+      throw new Error(`application ${name}: its module cannot be started: ${(e as Error).message}`, { cause: e });
+    }
   }
 
   get now(): number { return this.options.node.sim.now; }
@@ -165,7 +170,7 @@ export class WasiProcess implements Waiter {
     };
     const out: Record<string, Record<string, Call>> = {};
     for (const { module, name } of WebAssembly.Module.imports(program)) {
-      const call = known[module]?.[name] ?? (module === 'wasi_snapshot_preview1' ? () => wasiErrno(Errno.ENOSYS) : undefined);
+      const call = (Object.hasOwn(known, module) && Object.hasOwn(known[module], name) ? known[module][name] : undefined) ?? (module === 'wasi_snapshot_preview1' ? () => wasiErrno(Errno.ENOSYS) : undefined);
       if (!call) throw new Error(`application ${this.options.name}: its module imports ${module}.${name}, which no WASI program is given: only wasi_snapshot_preview1 and nuse_socket are there`);
       (out[module] ??= {})[name] = call;
     }
@@ -185,9 +190,15 @@ export class WasiProcess implements Waiter {
       return r === undefined ? undefined : result(r);
     };
   }
+  /** The program has done as much as so many turns of loops. Throws SpinError. */
+  spend(turns: number): void {
+    const { coroutine } = this;
+    if (coroutine.fuel < turns) throw this.spin();
+    coroutine.fuel -= turns;
+  }
   private called<T extends number | undefined>(fn: () => T): T | number {
-    this.coroutine.fuel -= CALL_FUEL;
-    if (this.coroutine.fuel < 0) throw this.spin();
+    this.spend(CALL_FUEL);
+    stackLeft();
     try {
       return fn();
     } catch (error) {
@@ -196,6 +207,12 @@ export class WasiProcess implements Waiter {
     }
   }
 }
+
+/** Stack that a call of the host may need, in words of 8 bytes: a core whose call ended for want of it would be left as it was half-way. */
+const STACK_WORDS = new Array<number>(2048).fill(0);
+const nothing = (): void => undefined;
+/** Throws RangeError, as the program's own calls would, when the program has left less. */
+function stackLeft(): void { Reflect.apply(nothing, undefined, STACK_WORDS); }
 
 /** Of the program: an instruction that traps, or a stack that has no end. */
 const isTrap = (error: unknown): error is Error => error instanceof WebAssembly.RuntimeError || (error instanceof RangeError && /call stack/.test(error.message));

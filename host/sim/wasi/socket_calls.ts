@@ -26,6 +26,8 @@ const SOCK_TYPES = 0xf, SOCK_NONBLOCK = 0x800;
 const SO_RCVTIMEO = [20, 66], SO_SNDTIMEO = [21, 67];
 const POLLNVAL = 0x20, POLLFD = 8, POLLFDS_MAX = 4096;
 const ADDRESS = 28;
+/** Longest name that is looked up: longer than any of DNS. */
+const NAME_MAX = 1024;
 
 export function socketCalls(p: WasiProcess): Calls {
   const { memory: m, options: { node: { sockets } } } = p;
@@ -59,7 +61,7 @@ export function socketCalls(p: WasiProcess): Calls {
         const bytes = of(fd).getOption(level, name, m.u32(length));
         return give(bytes, value, length);
       },
-      resolve: (name: number, length: number, family: number, out: number, room: number) => resolve(p, m.text(name, length), family, out, room),
+      resolve: (name: number, length: number, family: number, out: number, room: number) => (length >>> 0 > NAME_MAX ? -Errno.EINVAL : resolve(p, m.text(name, length), family, out, room)),
       format: (family: number, address: number, out: number, room: number) => {
         const text = new TextEncoder().encode(formatIp(m.bytes(address, family === AF_INET ? 4 : 16)));
         if (text.length + 1 > room) return -Errno.ENOBUFS;
@@ -96,7 +98,7 @@ function setOption(s: GuestSocket, level: number, name: number, value: Uint8Arra
 }
 
 function poll(p: WasiProcess, fds: number, count: number, ms: number): Attempt {
-  if (count > POLLFDS_MAX) throw new CallError(Errno.EINVAL);
+  if (count >>> 0 > POLLFDS_MAX) throw new CallError(Errno.EINVAL);
   const { memory: m } = p, deadline = ms < 0 ? Infinity : p.now + ms * 1e6;
   return () => {
     let ready = 0;
