@@ -2,6 +2,9 @@
 import os, socket, threading
 u = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 u.bind(('127.0.0.1', 0))
+e = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+e.setsockopt(socket.IPPROTO_IP, 11, 1)  # IP_RECVERR
+e.bind(('127.0.0.1', 0))
 l = socket.socket()
 l.bind(('127.0.0.1', 0))
 l.listen()
@@ -17,7 +20,7 @@ def wait(label, fn, *args):
     os.write(1, f'{label}: {end}\n'.encode())
 
 
-ts = [threading.Thread(target=wait, args=x) for x in (('recv', a.recv, 10), ('accept', l.accept), ('recvfrom', u.recvfrom, 10), ('datagram recv', u.recv, 10))]
+ts = [threading.Thread(target=wait, args=x) for x in (('recv', a.recv, 10), ('accept', l.accept), ('recvfrom', u.recvfrom, 10), ('datagram recv', u.recv, 10), ('recv with errors', e.recv, 10))]
 for t in ts:
     t.start()
 print('waiting', flush=True)

@@ -109,10 +109,18 @@ int posix_find_end(int tid, int fd, uint64_t inode) {
 /** Close a data descriptor so that the program's next read fails with ECONNRESET: one unread byte of its own does that. */
 static void reset(int data, int tid, int fd, uint64_t inode) {
   char byte;
-  if (recv(data, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+  int type = SOCK_STREAM;
+  socklen_t size = sizeof type;
+  getsockopt(data, SOL_SOCKET, SO_TYPE, &type, &size);
+  if (type == SOCK_DGRAM || recv(data, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
     int end = posix_find_end(tid, fd, inode);
     if (end >= 0) {
-      send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (type == SOCK_DGRAM) {
+        posix_raise(data, end);
+        shutdown(end, SHUT_RDWR); // nothing hangs up such a socket by going away
+      } else {
+        send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+      }
       close(end);
     }
   }
