@@ -410,8 +410,11 @@ export function sys_recvmsg(h: u32, msg: usize, flags: u32): i32 {
   if (!s) {
     const e = <i32>sockTakeError(sk);
     if (e) return -e;
-    if (sk.shutdown & SHUT_RCV) return 0;
-    return -Errno.EAGAIN;
+    if (!(sk.shutdown & SHUT_RCV)) return -Errno.EAGAIN;
+    store<u32>(msg, 0, MSG_NAMELEN);
+    store<u32>(msg, 0, MSG_CONTROLLEN);
+    store<u32>(msg, 0, MSG_DATALEN);
+    return 0;
   }
   const total = s.total;
   const room = load<u32>(msg, MSG_DATALEN);

@@ -96,6 +96,9 @@ export interface PosixNative {
   /** 1 when the task's descriptor is closed by exec, 0 when not. */
   posixTaskCloexec(tid: number, fd: number): number;
   posixGuardianStart(): number;
+  /** adopt 0: when the runtime is gone the guardian answers the calls of this program; 1: from now on. */
+  posixGuardNotify(notify: number, adopt: number): number;
+  posixGuardForget(notify: number): number;
   posixGuard(data: number, tid: number, fd: number, inode: number): number;
   posixFindEnd(tid: number, fd: number, inode: number): number;
 }

@@ -130,9 +130,11 @@ export class Supervisor {
   /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
   attach(notify: number, gone: () => void): void {
     this.native.posixNotifySync(notify); // where it is not known, calls only take longer
+    this.native.posixGuardNotify(notify, 0);
     const source = this.loop.addSource(notify, EPOLLIN, (events) => {
       if (this.serve(notify, events)) return;
       this.loop.removeSource(source);
+      this.native.posixGuardForget(notify);
       this.native.posixClose(notify);
       this.native.posixForgetTasks(); // those of a program that has gone would stay open
       this.notifiers.delete(notify);
@@ -171,15 +173,17 @@ export class Supervisor {
     this.current = undefined;
     this.packets.restarted();
   }
-  /** The stack ends, or its core is `dead`: programs that still run see resets, and no socket call of theirs works any more. */
+  /** The stack ends, or its core is `dead`: programs that still run see resets, and for their later calls the network is down. */
   close(dead: boolean): void {
     for (const s of this.byHandle.values()) s.reset();
+    if (this.current && !this.current.answered) this.current.answer(-ECONNRESET);
     this.packets.close(dead);
     this.byHandle.clear();
     this.byInode.clear();
     for (const [notify, source] of this.notifiers) {
       this.loop.removeSource(source);
-      this.native.posixClose(notify);
+      // Without a guardian later calls fail with ENOSYS, with it with ENETDOWN.
+      if (this.native.posixGuardNotify(notify, 1) < 0) this.native.posixClose(notify);
     }
     this.notifiers.clear();
     for (const fd of this.probe ?? []) this.native.posixClose(fd);

@@ -16,7 +16,7 @@ def wait(label, fn, *args):
     try:
         end = repr(fn(*args))
     except OSError as e:
-        end = type(e).__name__
+        end = type(e).__name__ + (f' {e.errno}' if type(e) is OSError else '')
     os.write(1, f'{label}: {end}\n'.encode())
 
 
@@ -26,3 +26,10 @@ for t in ts:
 print('waiting', flush=True)
 for t in ts:
     t.join()
+# Afterwards the network is down, and nothing else is.
+wait('socket', socket.socket)
+wait('sendto', u.sendto, b'x', ('127.0.0.1', 9))
+wait('bind', u.bind, ('127.0.0.1', 0))
+x, y = socket.socketpair()
+wait('unix', x.sendmsg, [b'local'])
+wait('of it', y.recv, 10)
