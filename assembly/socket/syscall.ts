@@ -44,6 +44,9 @@ import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
 const STATE_CLOSE: u8 = 7;
 const STATE_SYN_SENT: u8 = 2;
 const STATE_LISTEN: u8 = 10;
+/** Types and protocols beyond these are no arguments (Linux SOCK_MAX, IPPROTO_MAX). */
+const SOCK_MAX: u32 = 11;
+const IPPROTO_MAX: u32 = 263;
 const SIOCATMARK: u32 = 0x8905;
 const SIOCOUTQNSD: u32 = 0x894b;
 const SOL_ICMPV6: u32 = 58;
@@ -81,12 +84,14 @@ function create(sk: Sock): i32 {
 
 // Which implementation serves (family, type, protocol): the kind, or -errno.
 function kindOf(family: u32, type: u32, protocol: u32): i32 {
+  if (type >= SOCK_MAX) return -Errno.EINVAL;
   if (family == AF_PACKET) return type == SOCK_RAW || type == SOCK_DGRAM ? SockKind.PACKET : -Errno.ESOCKTNOSUPPORT;
   if (family == AF_NETLINK) {
     if (type != SOCK_RAW && type != SOCK_DGRAM) return -Errno.ESOCKTNOSUPPORT;
     return netlinkKnown(protocol) ? SockKind.NETLINK : -Errno.EPROTONOSUPPORT;
   }
   if (family != AF_INET && family != AF_INET6) return -Errno.EAFNOSUPPORT;
+  if (protocol >= IPPROTO_MAX) return -Errno.EINVAL;
   const icmp = family == AF_INET ? IPPROTO_ICMP : NEXTHDR_ICMP;
   switch (type) {
     case SOCK_STREAM: return protocol == 0 || protocol == IPPROTO_TCP ? SockKind.TCP : -Errno.EPROTONOSUPPORT;
@@ -241,9 +246,10 @@ function hasIpLevel(sk: Sock): bool { return sk.family == <u16>AF_INET || (sk.fa
 // Linux asks the IPv4 code, which knows one level only (do_ip_getsockopt).
 function foreignLevel(sk: Sock): i32 { return sk.family == <u16>AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT; }
 
-// SO_PEERNAME: getpeername with no more room than the name is long.
+// SO_PEERNAME: getpeername with no more room than the name is long. That of a stream stays when the connection is over
+// (Linux's inet_getname with peer 2): accept() tells it of one that was reset meanwhile.
 function peerName(sk: Sock, p: usize, len: u32): i32 {
-  const n = sys_getpeername(sk.handle, NAME_OUT);
+  const n = sk.kind == <u8>SockKind.TCP && sk.rport ? sockaddrWrite(sk, NAME_OUT, sk.raddr, sk.rport, sk.boundIf) : sys_getpeername(sk.handle, NAME_OUT);
   if (n < 0) return -Errno.ENOTCONN;
   return <u32>n < len ? -Errno.EINVAL : optPut(p, len, NAME_OUT, n);
 }
@@ -404,8 +410,11 @@ export function sys_recvmsg(h: u32, msg: usize, flags: u32): i32 {
   if (!s) {
     const e = <i32>sockTakeError(sk);
     if (e) return -e;
-    if (sk.shutdown & SHUT_RCV) return 0;
-    return -Errno.EAGAIN;
+    if (!(sk.shutdown & SHUT_RCV)) return -Errno.EAGAIN;
+    store<u32>(msg, 0, MSG_NAMELEN);
+    store<u32>(msg, 0, MSG_CONTROLLEN);
+    store<u32>(msg, 0, MSG_DATALEN);
+    return 0;
   }
   const total = s.total;
   const room = load<u32>(msg, MSG_DATALEN);

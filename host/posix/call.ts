@@ -50,6 +50,10 @@ export class Call {
   write(address: number, memory: Uint8Array, offset: number, length: number): number {
     return this.native.posixWrite(this.tid, address, memory, offset, length);
   }
+  /** Total length of the task's `count` iovecs at `iov`, or -errno. */
+  vectorLength(iov: number, count: number): number {
+    return this.native.posixVectorLength(this.tid, iov, count);
+  }
   /** What sendto sends: `length` bytes to `data`, nameLength bytes of name to `name`; 0, -EFAULT, or -EINTR when the call is no longer valid(). */
   collect(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
     return this.native.posixCollect(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.notify, this.record);

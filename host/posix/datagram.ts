@@ -5,14 +5,15 @@
 // ancillary data wait here, in the same order, for the calls that ask for them. A program that waits in such calls gets
 // its datagrams from the core instead (see `direct`).
 // Differences that remain: a pending error (ECONNREFUSED) is told by the next notified call; it wakes poll as readable, and
-// a native recv returns 0 instead of failing. A native send to an unconnected socket is dropped instead of failing with
+// a native recv returns 0 instead of failing, unless the program asks for errors (error_pair.ts). A native send to an unconnected socket is dropped instead of failing with
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_NETLINK, EAGAIN, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
-  MSG_WAITFORONE, SIOCOUTQ, SO_LINGER, SO_RCVBUF, SO_SNDBUF, SHUT_RDWR,
+  AF_NETLINK, EAGAIN, EDESTADDRREQ, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  MSG_WAITFORONE, SHUT_RDWR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_SNDBUF,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
+import { replacePair } from './error_pair.js';
 import { MMSG_BYTES, type Datagram } from './message.js';
 import { PosixSocket } from './socket.js';
 
@@ -27,6 +28,12 @@ const NONE = new Uint8Array(0);
 const GRACE_NS = 200e3;
 /** See DatagramSocket.trial: it doubles with every trial that fails. */
 const TRIAL = 4, TRIAL_MAX = 65536;
+
+/**
+ * Send buffer of the program's end, bytes (the kernel takes twice that): a datagram that is far too long fails at once with EMSGSIZE there;
+ * one that is a little too long the core refuses.
+ */
+export const SEND_BUFFER = 65536;
 
 interface Queued {
   address: Uint8Array;
@@ -58,6 +65,10 @@ export class DatagramSocket extends PosixSocket {
   private graceTimer = -1;
   /** Notified calls took something since the timer was set. */
   private taken = false;
+  /** The pair can show errors, and shows one. */
+  private shows = false;
+  private raised = false;
+  private raising = false;
   /** Taken from the core when the pair had no room. */
   private kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
 
@@ -73,15 +84,47 @@ export class DatagramSocket extends PosixSocket {
       this.pumpOut();
     }
     if (this.closed) return;
-    if (mask & Poll.ERR) this.noteError(this.sup.takeError(this.handle));
+    // An error that shows stays in the core, whose queue of errors knows when it is over.
+    if (mask & Poll.ERR && !this.shows) this.noteError(this.sup.takeError(this.handle));
     if (mask & (Poll.IN | Poll.ERR)) this.pumpIn();
+    if (mask & Poll.ERR) this.settle(true);
+  }
+  override showErrors(call: Call): void {
+    if (this.shows || this.queue.length || this.kept || this.fd < 0) return;
+    this.shows = replacePair(this, call);
+  }
+  /** Let the pair show an error while there is one, and none otherwise. `fresh`: there is a new one. */
+  private settle(fresh = false): void {
+    if (!this.shows || this.closed || this.raising) return;
+    const pending = this.error !== 0 || (this.sup.core.sys_poll(this.handle) & Poll.ERR) !== 0;
+    if (!pending) this.lower();
+    else if (fresh || !this.raised) this.raise();
+  }
+  private raise(): void {
+    this.raising = true;
+    this.pumpOut();
+    this.withEnd((end) => { this.raised = this.sup.native.posixRaise(this.fd, end) === 0; });
+    this.raising = false;
+  }
+  private lower(): void {
+    if (!this.raised) return;
+    this.raised = false;
+    this.withEnd((end) => this.sup.native.posixTakeError(end));
+  }
+  protected override breakEnd(): void {
+    if (!this.shows) super.breakEnd();
+    else this.withEnd((end) => {
+      this.sup.native.posixRaise(this.fd, end);
+      this.sup.native.posixShutdown(end, SHUT_RDWR);
+    });
   }
   /** Keep an error (errno, 0 = none) for the next call, and wake a program that polls. */
   private noteError(errno: number): void {
     this.error ||= errno;
     if (!this.error) return;
     this.retry('readers');
-    if (!this.error || this.fd < 0 || this.queue.some((q) => q.wake)) return;
+    this.settle(true);
+    if (!this.error || this.shows || this.fd < 0 || this.queue.some((q) => q.wake)) return;
     if (this.sup.native.posixSend(this.fd, this.sup.mem.u8, DATA, 0, 0) === 0) this.enqueue({ address: NONE, control: NONE, flags: 0, length: 0 }, true);
   }
   /** Remember what stands in the pair. */
@@ -119,7 +162,8 @@ export class DatagramSocket extends PosixSocket {
       }
       let sent = core.sys_sendmsg(this.handle, messages.record(0, Math.min(n, DATA_SIZE)), MSG_DONTWAIT);
       if (sent < 0 && sent !== -EAGAIN && this.connectedError(-sent)) sent = core.sys_sendmsg(this.handle, messages.record(0, n), MSG_DONTWAIT);
-      if (sent < 0 && sent !== -EAGAIN) this.noteError(-sent);
+      // Of no use to a later call, which names its destination or does not send.
+      if (sent < 0 && sent !== -EAGAIN && sent !== -EDESTADDRREQ) this.noteError(-sent);
       if (this.family === AF_NETLINK && sent >= 0) this.sup.netlinkSent();
     }
     this.sup.again(this);
@@ -145,7 +189,8 @@ export class DatagramSocket extends PosixSocket {
       this.awaitCall();
       return;
     }
-    for (let i = 0; i < BURST && this.writable; i++) {
+    for (let i = 0; i < BURST && this.writable && !this.closed; i++) {
+      if (this.shows && !(core.sys_poll(this.handle) & Poll.IN)) return; // its error is for a call to take
       const n = core.sys_recvmsg(this.handle, this.sup.messages.receiveRecord(), MSG_DONTWAIT);
       if (n === -EAGAIN) return;
       if (n < 0) {
@@ -155,7 +200,7 @@ export class DatagramSocket extends PosixSocket {
       const datagram = this.sup.messages.received(n);
       if (!this.push(datagram)) this.kept = { bytes: this.sup.mem.u8.slice(DATA, DATA + n), datagram };
     }
-    if (this.writable) this.sup.again(this);
+    if (this.writable && !this.closed) this.sup.again(this);
   }
   private goDirect(): void {
     this.direct = true;
@@ -187,7 +232,10 @@ export class DatagramSocket extends PosixSocket {
       this.writable = false;
       return false;
     }
-    if (n < 0) return true; // the program reads no more
+    if (n < 0) { // the program reads no more
+      if (this.shows && native.posixUnixAlive(this.inode) === 0) this.free();
+      return true;
+    }
     this.enqueue(d, false);
     if (this.queue.length % RESYNC === 0) this.resync();
     return true;
@@ -206,12 +254,23 @@ export class DatagramSocket extends PosixSocket {
   // ---- receiving ----
   /** The next datagram to DATA, or -errno. */
   private take(call: Call, flags: number): Datagram | number {
+    const d = this.takeNext(call, flags);
+    this.settle();
+    return d;
+  }
+  private takeNext(call: Call, flags: number): Datagram | number {
     const { native, core, mem, messages } = this.sup;
     if (flags & MSG_ERRQUEUE) {
       const n = core.sys_recvmsg(this.handle, messages.receiveRecord(), flags | MSG_DONTWAIT);
-      return n < 0 ? n : messages.received(n);
+      if (n < 0) return n;
+      if (this.shows) this.error = 0; // as sock_dequeue_err_skb: what is left in the core's queue counts
+      return messages.received(n);
     }
-    if (this.error) return -this.takeError();
+    if (this.error || this.raised) {
+      const e = this.takeError();
+      this.lower();
+      if (e) return -e;
+    }
     this.unwake();
     if (this.queue.length) {
       const n = native.posixTaskReceive(call.tid, call.int(0), mem.u8, DATA, DATA_SIZE, flags & MSG_PEEK);
@@ -256,8 +315,9 @@ export class DatagramSocket extends PosixSocket {
       if (this.streak >= this.trial) this.goDirect();
       return;
     }
-    if (nonblock()) {
-      call.answer(-EAGAIN);
+    const bad = call.nr === numbers.recvmsg ? this.sup.messages.checkHeader(call, call.long(1)) : 0;
+    if (bad < 0 || nonblock()) {
+      call.answer(bad || -EAGAIN);
       return;
     }
     this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => {
@@ -330,6 +390,7 @@ export class DatagramSocket extends PosixSocket {
     const record = !address ? messages.fromSendto(call) : this.whileValid(call, messages.fromHeader(call, gather, address));
     const n = record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
     if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
+    this.settle();
     return n;
   }
   private whileValid(call: Call, record: number): number {
@@ -368,8 +429,8 @@ export class DatagramSocket extends PosixSocket {
   listen(call: Call): void {
     call.answer(this.sup.core.sys_listen(this.handle, call.int(1)));
   }
-  accept(call: Call): void {
-    call.answer(-EOPNOTSUPP);
+  accept(call: Call, flags: number): void {
+    call.answer(flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC) ? -EINVAL : -EOPNOTSUPP);
   }
   shutdown(call: Call): void {
     const how = call.int(1);
@@ -393,7 +454,7 @@ export class DatagramSocket extends PosixSocket {
   mirror(option: number, value: number): void {
     const { native } = this.sup;
     if (option === SO_RCVBUF) native.posixSetInt(this.fd, SO_SNDBUF, value);
-    else if (option === SO_SNDBUF) this.withEnd((end) => native.posixSetInt(end, SO_SNDBUF, value));
+    else if (option === SO_SNDBUF) this.withEnd((end) => native.posixSetInt(end, SO_SNDBUF, Math.min(value, SEND_BUFFER)));
     else if (option !== SO_LINGER) this.withEnd((end) => native.posixSetInt(end, option, value));
   }
   override setTimeout(option: number, microseconds: number): void {
@@ -404,7 +465,9 @@ export class DatagramSocket extends PosixSocket {
     const e = this.error;
     this.error = 0;
     if (e) this.unwake();
-    return e || this.sup.takeError(this.handle);
+    const error = e || this.sup.takeError(this.handle);
+    this.settle();
+    return error;
   }
 }
 

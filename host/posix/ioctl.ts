@@ -8,6 +8,8 @@ import type { Supervisor } from './supervisor.js';
 /** sizeof(struct ifreq); other argument structures are shorter. */
 const ARGUMENT = 40;
 const SIOCOUTQNSD = 0x894b;
+/** FIOSETOWN, SIOCSPGRP, FIOGETOWN, SIOCGPGRP: who gets SIGIO and SIGURG, which the descriptor itself knows. */
+const OWNER_FIRST = 0x8901, OWNER_LAST = 0x8904;
 /** The stack's interfaces have no driver to ask. */
 const SIOCETHTOOL = 0x8946;
 /** Interfaces and addresses: the same for every socket. */
@@ -54,7 +56,7 @@ function argument(sup: Supervisor, handle: number, call: Call, command: number):
 /** An ioctl of one of our sockets. */
 export function socketIoctl(s: PosixSocket, call: Call): void {
   const command = call.uint(1);
-  if (command === SIOCATMARK && s.type === SOCK_STREAM) {
+  if ((command === SIOCATMARK && s.type === SOCK_STREAM) || (command >= OWNER_FIRST && command <= OWNER_LAST)) {
     call.pass();
   } else if (command === FIONREAD || command === SIOCOUTQ || command === SIOCOUTQNSD) {
     const value = s.queued(call, command);

@@ -85,6 +85,12 @@ export class Messages {
     const n = gather(this.pointer(IOV_AT), this.pointer(IOVLEN_AT));
     return n < 0 ? n : this.record(nameLength, n, controlLength);
   }
+  /** recvmsg(2) before it waits: 0, or what is wrong with the msghdr at `address` of the task, -errno. */
+  checkHeader(call: Call, address: number): number {
+    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
+    if (this.pointer(NAME_AT) && this.view.getInt32(NAMELEN_AT, true) < 0) return -EINVAL;
+    return Math.min(0, call.vectorLength(this.pointer(IOV_AT), this.pointer(IOVLEN_AT)));
+  }
   /** Bytes that a recorded message carries. */
   get length(): number { return this.mem.u32[(RECORD + MSG_DATALEN) >>> 2]; }
 

@@ -18,6 +18,8 @@ export interface PosixNative {
   posixWrite(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
   /** Bytes of the task's iovec into memory; -EMSGSIZE when more than room. */
   posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
+  /** Total length of the task's iovec. */
+  posixVectorLength(pid: number, iov: number, count: number): number;
   /** The next message of the task's descriptor: its bytes. */
   posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
   /** What sendto sends: `length` bytes of `buffer` to `data`, and the name; -EINTR when the call waits no more (posixNotifyValid). */
@@ -85,7 +87,18 @@ export interface PosixNative {
   posixEpollControl(epoll: number, operation: number, fd: number, events: number, id: number): number;
   /** What is ready now as (id, events) in `ready`; the number of pairs. */
   posixEpollReady(epoll: number, ready: Uint32Array, pairs: number): number;
+  /** Make the program's end of a SOCK_DGRAM pair poll ERR (errors.c). */
+  posixRaise(own: number, end: number): number;
+  /** SO_ERROR of a descriptor, taken. */
+  posixTakeError(fd: number): number;
+  /** Give a new pair the settings of the one it replaces, and what posixRaise needs. */
+  posixErrorPair(own: number, end: number, newOwn: number, newEnd: number): number;
+  /** 1 when the task's descriptor is closed by exec, 0 when not. */
+  posixTaskCloexec(tid: number, fd: number): number;
   posixGuardianStart(): number;
+  /** adopt 0: when the runtime is gone the guardian answers the calls of this program; 1: from now on. */
+  posixGuardNotify(notify: number, adopt: number): number;
+  posixGuardForget(notify: number): number;
   posixGuard(data: number, tid: number, fd: number, inode: number): number;
   posixFindEnd(tid: number, fd: number, inode: number): number;
 }

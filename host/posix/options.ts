@@ -2,7 +2,7 @@
 import { ARG, DATA, DATA_SIZE } from '../abi/constants.js';
 import { SCRATCH, type Call } from './call.js';
 import {
-  EDOM, EFAULT, EINVAL, SOL_SOCKET, SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ERROR, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE,
+  EDOM, EFAULT, EINVAL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR, IP_RECVERR, SOL_SOCKET, SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ERROR, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE,
   SO_RCVLOWAT, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW,
 } from './linux.js';
 import type { PosixSocket } from './socket.js';
@@ -70,6 +70,7 @@ function set(s: PosixSocket, call: Call): number {
   if (length && call.read(call.long(3), mem.u8, at, length) < 0) return -EFAULT;
   const r = core.sys_setsockopt(s.handle, level, name, at, length);
   if (r >= 0 && level === SOL_SOCKET) mirror(s, name, length);
+  if (r >= 0 && ((level === IPPROTO_IP && name === IP_RECVERR) || (level === IPPROTO_IPV6 && name === IPV6_RECVERR)) && mem.u8[at]) s.showErrors(call);
   return r;
 }
 

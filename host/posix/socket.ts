@@ -36,8 +36,6 @@ export abstract class PosixSocket {
   abstract onCore(mask: number): void;
   /** The data descriptor became ready (EPOLL bits). */
   abstract onData(events: number): void;
-  /** It is about to get a local name: 0 or -errno. */
-  bound(): number { return 0; }
   abstract connect(call: Call): void;
   abstract listen(call: Call): void;
   abstract accept(call: Call, flags: number): void;
@@ -48,6 +46,9 @@ export abstract class PosixSocket {
   abstract queued(call: Call, command: number): number;
   /** An int option of the data path on the program's end, at once or when it is connected. */
   abstract mirror(option: number, value: number): void;
+
+  /** The program wants to know of errors (IP_RECVERR), in the call being answered. */
+  showErrors(_call: Call): void { /* a connection's show anyway */ }
 
   /** Go on moving data that one turn did not finish. */
   abstract again(): void;

@@ -1,15 +1,15 @@
 // A stream socket: before it is connected, while it listens, and connected.
 //
-// A fresh socket is a unix stream socket without a peer: it polls OUT|HUP as an unconnected one of TCP. bind, connect and
-// listen make it the program's end of a pair. Until the connection stands it is kept full of junk bytes, so that it is
+// A fresh socket is a unix stream socket without a peer: it polls OUT|HUP as an unconnected one of TCP. connect and listen
+// make it the program's end of a pair. Until the connection stands it is kept full of junk bytes, so that it is
 // neither readable nor writable; a listener's end holds a byte while a connection waits to be accepted.
-// Differences that remain: a fresh socket reads EINVAL (ENOTCONN) and writes ENOTCONN (EPIPE); a bound one polls nothing
+// Differences that remain: a fresh socket reads EINVAL (ENOTCONN) and writes ENOTCONN (EPIPE); one that was refused polls nothing
 // (not OUT|HUP), reads and writes EAGAIN; SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
 import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
-  EPOLLPRI, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK,
-  SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
+  AF_INET6, AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
+  EPOLLPRI, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK,
+  SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_PEERNAME, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
 } from './linux.js';
 import { SCRATCH, type Call } from './call.js';
 import { Flow, pumpIn, pumpOut } from './pump.js';
@@ -18,6 +18,8 @@ import type { Supervisor } from './supervisor.js';
 
 const enum State { FRESH, CONNECTING, CONNECTED, LISTENING, DEAD }
 
+/** sizeof(struct sockaddr_in), sockaddr_in6. */
+const SOCKADDR_IN = 16, SOCKADDR_IN6 = 28;
 /** Readiness bytes of a listener not yet taken back: one per arrival (each is an edge for EPOLLET), at most this many. */
 const TOKENS_MAX = 16;
 /** Size of the pair's buffers when the program asks for nothing, as net.core.wmem_default. */
@@ -43,6 +45,8 @@ export class StreamSocket extends PosixSocket {
   private quiet = false;
   /** SO_ERROR when the pumps have already taken it from the core. */
   private error = 0;
+  /** The program's end has an error of its own, which stands for ours. */
+  private shown = false;
   // of the pumps
   readable = false;
   writable = false;
@@ -71,7 +75,6 @@ export class StreamSocket extends PosixSocket {
     this.sup.held(this);
     return 0;
   }
-  override bound(): number { return this.join(true); }
   /** Not connected, nor about to be: blocking calls of the program must not wait for ever. */
   private quieten(): void {
     if (this.quiet || this.fd < 0) return;
@@ -87,8 +90,10 @@ export class StreamSocket extends PosixSocket {
       if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.readable = true;
       if (events & EPOLLOUT) this.writable = true;
       if (events & EPOLLPRI) this.urgent = true;
-      if (events & EPOLLHUP && (this.abortive || this.outEnded) && this.abandoned(events)) this.free();
-      else this.pump();
+      if (events & EPOLLHUP && (this.abortive || this.outEnded) && this.abandoned(events)) {
+        pumpOut(this); // what was written before the close is on its way before the reset
+        this.free();
+      } else this.pump();
     } else if (this.abandoned(events)) this.free();
   }
   onCore(mask: number): void {
@@ -111,6 +116,14 @@ export class StreamSocket extends PosixSocket {
     else if (outgoing === Flow.ABORTED) this.abort();
     else if (incoming === Flow.BROKEN || outgoing === Flow.BROKEN) this.break();
     else if (incoming === Flow.MORE || outgoing === Flow.MORE) this.sup.again(this);
+    else if (this.inEnded && !this.outEnded && this.sup.core.sys_poll(this.handle) & (Poll.ERR | Poll.HUP)) this.refuse();
+  }
+  /** The peer, which had ended its direction, has reset the connection: what the program writes now fails with EPIPE, its reads end as before. */
+  private refuse(): void {
+    const { native, mem } = this.sup;
+    while (native.posixReceive(this.fd, mem.u8, DATA, DATA_SIZE, 0) > 0) continue; // unread, it would make our close a reset
+    this.die();
+    this.shown = false;
   }
   /** Take note of an error that the core told the pumps, and with that forgot; false when it is only the end of the stream. */
   failedWith(errno: number): boolean {
@@ -119,9 +132,14 @@ export class StreamSocket extends PosixSocket {
     return true;
   }
   override takeError(): number {
-    const e = this.error;
+    const e = this.error || super.takeError();
     this.error = 0;
-    return e || super.takeError();
+    if (!this.shown) return e;
+    // The program's end has an error too, unless a read has told it already.
+    this.shown = false;
+    let untold = 0;
+    this.withEnd((end) => { untold = this.sup.native.posixTakeError(end); });
+    return untold > 0 ? e : 0;
   }
   /** Close with a reset (SO_LINGER 0). */
   private abort(): void {
@@ -136,6 +154,7 @@ export class StreamSocket extends PosixSocket {
   /** No data descriptor any more; the core's socket stays for SO_ERROR and the like until the program closes. */
   private die(): void {
     this.state = State.DEAD;
+    this.shown = true;
     this.unwatch();
     this.sup.sweepLater(this);
   }
@@ -185,7 +204,10 @@ export class StreamSocket extends PosixSocket {
     this.hold('writers', call, this.sendTimeout, () => -EINPROGRESS, () => {
       if (this.state === State.CONNECTING) return false;
       if (this.state === State.CONNECTED) this.announced = !call.answer(0);
-      else call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
+      else {
+        call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
+        this.sup.disconnect(this.handle);
+      }
       return true;
     });
   }
@@ -256,7 +278,10 @@ export class StreamSocket extends PosixSocket {
   // ---- listen, accept ----
   listen(call: Call): void {
     const r = this.join(true) || this.sup.core.sys_listen(this.handle, call.int(1));
-    if (r === 0 && this.state === State.FRESH) this.state = State.LISTENING;
+    if (r === 0 && this.state === State.FRESH) {
+      this.state = State.LISTENING;
+      this.withEnd((end) => this.sup.native.posixShutdown(end, SHUT_WR)); // EPIPE for who writes
+    }
     call.answer(r);
   }
   accept(call: Call, flags: number): void {
@@ -267,6 +292,11 @@ export class StreamSocket extends PosixSocket {
     if (this.tryAccept(call, flags)) return;
     if (call.nonblock) call.answer(-EAGAIN);
     else this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => !call.valid() || this.tryAccept(call, flags));
+  }
+  /** The peer's address at ARG, also when it has reset the connection: its length. */
+  private peerOf(handle: number): number {
+    const { core } = this.sup, n = core.sys_getpeername(handle, ARG);
+    return n === -ENOTCONN ? core.sys_getsockopt(handle, SOL_SOCKET, SO_PEERNAME, ARG, this.family === AF_INET6 ? SOCKADDR_IN6 : SOCKADDR_IN) : n;
   }
   /** True when the call was answered. */
   private tryAccept(call: Call, flags: number): boolean {
@@ -295,7 +325,7 @@ export class StreamSocket extends PosixSocket {
     if (this.receiveTimeout || this.sendTimeout) child.applyTimeouts(end);
     child.watch(own);
     this.sup.add(child);
-    const named = this.sup.answerName(call, core.sys_getpeername(handle, ARG), 1);
+    const named = this.sup.answerName(call, this.peerOf(handle), 1);
     const there = named < 0 ? named : call.giveFd(end, !!(flags & SOCK_CLOEXEC));
     native.posixClose(end);
     if (there >= 0) {
@@ -408,7 +438,7 @@ export class StreamSocket extends PosixSocket {
     const flags = call.nr === numbers.recvmsg ? call.int(2) : call.int(3);
     if (flags & MSG_ERRQUEUE) call.answer(-EAGAIN);
     else if (this.state === State.CONNECTED || this.state === State.DEAD) call.pass();
-    else call.answer(-ENOTCONN);
+    else call.answer(flags & MSG_OOB && this.state !== State.LISTENING ? -EINVAL : -ENOTCONN);
   }
   queued(_call: Call, command: number): number {
     const { native } = this.sup;

@@ -7,11 +7,11 @@ import type { CoreExports } from '../abi/exports.js';
 import type { Core } from '../core.js';
 import type { CoreMemory } from '../memory.js';
 import { Call, SCRATCH } from './call.js';
-import { DatagramSocket } from './datagram.js';
+import { DatagramSocket, SEND_BUFFER } from './datagram.js';
 import { foreignIoctl, socketIoctl } from './ioctl.js';
 import {
-  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, EADDRINUSE, ECONNRESET, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_SEQPACKET,
-  SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, callNumbers, type CallNumbers,
+  AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, EADDRINUSE, ECONNRESET, EFAULT, EINVAL, ENOENT, EPIPE, EPOLLIN, SIOCOUTQ, SOCK_CLOEXEC, SOCK_DGRAM, SOCK_NONBLOCK, SOCK_PACKET, SOCK_SEQPACKET,
+  SOCK_STREAM, SOCK_TYPE_MASK, SOL_SOCKET, SO_ERROR, SO_SNDBUF, callNumbers, type CallNumbers,
 } from './linux.js';
 import { Messages } from './message.js';
 import type { PosixNative } from './native.js';
@@ -38,6 +38,8 @@ const SWEEP_NS = 500e6;
 const DRAIN_NS = 2e6;
 /** How long the peers of the last programs have to acknowledge what was sent to them, ns. The kernel would go on alone. */
 const LINGER_NS = 30e9;
+/** sizeof(struct sockaddr_in). */
+const SOCKADDR_IN = 16;
 /** struct sockaddr_nl: its size, and where nl_pid is. */
 const SOCKADDR_NL = 12, NL_PID = 4;
 /** What usage() of the core counts. */
@@ -128,9 +130,11 @@ export class Supervisor {
   /** Serve the program behind a notification descriptor until it and all it started have ended. The descriptor is ours from now on. */
   attach(notify: number, gone: () => void): void {
     this.native.posixNotifySync(notify); // where it is not known, calls only take longer
+    this.native.posixGuardNotify(notify, 0);
     const source = this.loop.addSource(notify, EPOLLIN, (events) => {
       if (this.serve(notify, events)) return;
       this.loop.removeSource(source);
+      this.native.posixGuardForget(notify);
       this.native.posixClose(notify);
       this.native.posixForgetTasks(); // those of a program that has gone would stay open
       this.notifiers.delete(notify);
@@ -169,15 +173,17 @@ export class Supervisor {
     this.current = undefined;
     this.packets.restarted();
   }
-  /** The stack ends, or its core is `dead`: programs that still run see resets, and no socket call of theirs works any more. */
+  /** The stack ends, or its core is `dead`: programs that still run see resets, and for their later calls the network is down. */
   close(dead: boolean): void {
     for (const s of this.byHandle.values()) s.reset();
+    if (this.current && !this.current.answered) this.current.answer(-ECONNRESET);
     this.packets.close(dead);
     this.byHandle.clear();
     this.byInode.clear();
     for (const [notify, source] of this.notifiers) {
       this.loop.removeSource(source);
-      this.native.posixClose(notify);
+      // Without a guardian later calls fail with ENOSYS, with it with ENETDOWN.
+      if (this.native.posixGuardNotify(notify, 1) < 0) this.native.posixClose(notify);
     }
     this.notifiers.clear();
     for (const fd of this.probe ?? []) this.native.posixClose(fd);
@@ -258,8 +264,8 @@ export class Supervisor {
       [n.listen, (s, c) => s.listen(c)],
       [n.accept, (s, c) => s.accept(c, 0)],
       [n.accept4, (s, c) => s.accept(c, c.int(3))],
-      [n.getsockname, (s, c) => c.answer(this.answerName(c, this.core.sys_getsockname(s.handle, ARG), 1))],
-      [n.getpeername, (s, c) => c.answer(this.answerName(c, this.core.sys_getpeername(s.handle, ARG), 1))],
+      [n.getsockname, (s, c) => c.answer(this.tellName(c, this.core.sys_getsockname(s.handle, ARG)))],
+      [n.getpeername, (s, c) => c.answer(this.tellName(c, this.core.sys_getpeername(s.handle, ARG)))],
       [n.setsockopt, setsockopt],
       [n.getsockopt, getsockopt],
       [n.shutdown, (s, c) => s.shutdown(c)],
@@ -273,7 +279,9 @@ export class Supervisor {
     ]);
   }
   private socket(call: Call): void {
-    const family = call.int(0), type = call.int(1) & SOCK_TYPE_MASK, flags = call.int(1) & ~SOCK_TYPE_MASK;
+    const type = call.int(1) & SOCK_TYPE_MASK, flags = call.int(1) & ~SOCK_TYPE_MASK;
+    // The old way of asking for a packet socket.
+    const family = call.int(0) === AF_INET && type === SOCK_PACKET ? AF_PACKET : call.int(0);
     if (flags & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)) {
       call.answer(-EINVAL);
       return;
@@ -307,6 +315,7 @@ export class Supervisor {
       this.sweepLater(s);
     } else {
       s = new DatagramSocket(this, handle, inode, family, type);
+      this.native.posixSetInt(end, SO_SNDBUF, SEND_BUFFER);
       s.watch(own);
     }
     this.add(s);
@@ -320,8 +329,7 @@ export class Supervisor {
     }
   }
   private bind(s: PosixSocket, call: Call): number {
-    const joined = s.bound();
-    const length = joined < 0 ? joined : call.readAddress(1, this.mem.u8, ARG);
+    const length = call.readAddress(1, this.mem.u8, ARG);
     if (length < 0) return length;
     if (s.family === AF_NETLINK && length === SOCKADDR_NL && this.mem.view.getUint32(ARG + NL_PID, true) === 0) {
       // As netlink_autobind of Linux: the process's number for its first socket, any other for more.
@@ -330,6 +338,12 @@ export class Supervisor {
       if (r !== -EADDRINUSE) return r;
       this.mem.view.setUint32(ARG + NL_PID, 0, true);
     }
+    const name = this.orphans.size ? this.mem.u8.slice(ARG, ARG + length) : undefined;
+    const r = this.core.sys_bind(s.handle, ARG, length);
+    if (r !== -EADDRINUSE || !name) return r;
+    // A socket that nobody holds any more may be what has the name.
+    this.sweep();
+    this.mem.u8.set(name, ARG);
     return this.core.sys_bind(s.handle, ARG, length);
   }
   /** connect(2) in the core with the call's address: its result. */
@@ -340,6 +354,15 @@ export class Supervisor {
   /** Store the address of `length` bytes at ARG through arguments i and i + 1 (a negative length is passed on): 0 or -errno. */
   answerName(call: Call, length: number, i: number): number {
     return length < 0 ? length : call.writeAddress(call.long(i), call.long(i + 1), this.mem.u8, ARG, length);
+  }
+  /** getsockname and getpeername, which unlike accept want to have a place for the name. */
+  private tellName(call: Call, length: number): number {
+    return length >= 0 && !call.long(1) ? -EFAULT : this.answerName(call, length, 1);
+  }
+  /** End what the core knows of a connection attempt that has failed and was told (tcp_disconnect). */
+  disconnect(handle: number): void {
+    this.mem.u8.fill(0, ARG, ARG + SOCKADDR_IN);
+    this.core.sys_connect(handle, ARG, SOCKADDR_IN);
   }
   /** An option of ints in the core. */
   setOption(handle: number, level: number, name: number, values: number[]): number {

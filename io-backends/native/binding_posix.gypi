@@ -2,6 +2,7 @@
   "variables": {
     "posix_sources": [
       "../../host/posix/native/fd.c",
+      "../../host/posix/native/errors.c",
       "../../host/posix/native/guardian.c",
       "../../host/posix/native/notify.c",
       "../../host/posix/native/register.c",

@@ -74,6 +74,7 @@ test('a core that traps again and again is given up', async () => {
   const { code, stdout, stderr } = await run(9, 'run');
   assert.ok(code !== 0);
   assert.is(stdout.split('\n').filter((l) => l === 'after True').length, 5);
+  assert.match(stderr, /OSError: \[Errno 100\] Network is down/, 'what the program gets then');
   assert.match(stderr, /nuse: the stack failed: unreachable at [^\n]*; see (\S+)/);
   const dumps = new Set(Array.from(stderr.matchAll(/(?:kept: |see )(\S+)/g), (m) => m[1]));
   assert.is(dumps.size, 3, 'the last ones');

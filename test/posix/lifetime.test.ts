@@ -26,7 +26,8 @@ test('a killed runtime: what waits in a call or a read gets ECONNRESET', async (
   const closed = new Promise((resolve) => p.stdout.on('close', resolve));
   p.kill('SIGKILL');
   await closed;
-  for (const label of ['recv', 'accept', 'recvfrom', 'datagram recv']) assert.match(out, new RegExp(`^${label}: ConnectionResetError$`, 'm'));
+  for (const label of ['recv', 'accept', 'recvfrom', 'datagram recv', 'recv with errors']) assert.match(out, new RegExp(`^${label}: ConnectionResetError$`, 'm'));
+  assert.match(out, /^socket: OSError 100\nsendto: OSError 100\nbind: OSError 100\nunix: 5\nof it: b'local'$/m); // ENETDOWN
 });
 
 test('the stack lasts as long as what a program leaves behind', () => {

@@ -810,6 +810,91 @@ def left_blocking():
     say('send', call(c.send, b'x'))
 
 
+@case
+def peer_gone():
+    # Writing to a peer that has closed fails once its reset is back.
+    c, a = pair()
+    c.send(b'request')
+    a.recv(100)
+    c.close()
+    settled(a, 'R')
+    say('first', call(a.send, b'x'))
+    say('hung up', 'H' in settled(a, 'H'))
+    say('then', call(a.send, b'x'))
+    say('read', call(a.recv, 10))
+    # A connection that was reset before anybody accepted it, with what it had sent.
+    for data in (b'', b'last words'):
+        l, p = listener()
+        c = tcp()
+        c.connect((HOST, p))
+        name = c.getsockname()
+        c.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        if data:
+            c.send(data)
+        c.close()
+        time.sleep(0.05)
+        a, peer = l.accept()
+        say('accept', peer == name)
+        say('its state', (settled(a, 'EH'), call(a.getpeername)))
+        say('its data', (call(a.recv, 100), call(a.recv, 100)))
+
+
+@case
+def error_told_once():
+    c, a = pair()
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    a.close()
+    settled(c, 'E')
+    say('read', call(c.recv, 10))
+    say('SO_ERROR', c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR))
+    c, a = pair()
+    a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+    a.close()
+    settled(c, 'E')
+    say('SO_ERROR first', errno.errorcode.get(c.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)))
+    say('then', (poll(c), call(c.recv, 10)))
+
+
+@case
+def errors_shown():
+    # With IP_RECVERR, poll tells of an error until its queue is empty.
+    recverr = (socket.IPPROTO_IPV6, 25) if V6 else (socket.IPPROTO_IP, 11)
+    queue = socket.MSG_ERRQUEUE | socket.MSG_DONTWAIT
+    u = udp()
+    u.setblocking(False)
+    u.setsockopt(*recverr, 1)
+    say('descriptor', (os.get_inheritable(u.fileno()), hex(fcntl.fcntl(u, fcntl.F_GETFL))))
+    u.connect((HOST, port()))
+    for label, tell in (('queue', lambda: call(u.recvmsg, 10, 100, queue)[0]), ('recvfrom', lambda: call(u.recvfrom, 10)),
+                        ('SO_ERROR', lambda: u.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)), ('sendmsg', lambda: call(u.sendmsg, [b'y']))):
+        u.send(b'x')
+        say(label, (settled(u, 'E'), tell(), poll(u)))
+        say('rest', (call(u.recvmsg, 10, 100, queue)[0], poll(u), call(u.recvfrom, 10)))
+    w, v = udp(), udp()
+    w.setsockopt(*recverr, 1)
+    w.bind((HOST, 0))
+    v.sendto(b'one', w.getsockname())
+    settled(w, 'I')
+    w.sendto(b'z', (HOST, port()))
+    say('data and error', (settled(w, 'IE'), call(w.recvfrom, 10), call(w.recvfrom, 10)[0], poll(w)))
+    say('its end', (call(w.recvmsg, 10, 100, queue)[0], poll(w)))
+    got = []
+    t = threading.Thread(target=lambda: got.append(call(w.recvfrom, 10)))
+    t.start()
+    time.sleep(0.1)
+    w.sendto(b'z', (HOST, port()))
+    t.join(2)
+    say('wakes a reader', (got, call(w.recvmsg, 10, 100, queue)[0]))
+    ep = select.epoll()
+    ep.register(w, select.EPOLLIN | select.EPOLLET)
+    ep.poll(0)
+    w.sendto(b'z', (HOST, port()))
+    say('edge', [e & select.EPOLLERR for _, e in ep.poll(1)])
+    p = w.getsockname()[1]
+    w.close()
+    say('its port is free', call(udp().bind, (HOST, p)))
+
+
 signal.signal(signal.SIGPIPE, signal.SIG_IGN)
 for fn in CASES:
     if ONLY and fn.__name__ not in ONLY:

@@ -80,13 +80,15 @@ static const struct sock_filter FILTER[] = {
     NOTIFY,
     ALLOW,
 
-    // sendto and recvfrom: only with an address pointer; send() and recv() are native.
+    // sendto and recvfrom: only with an address pointer, or for the error queue; send() and recv() are native.
     IF_EQ(SYS_sendto, 1, 0),
-    IF_EQ(SYS_recvfrom, 0, 6),
+    IF_EQ(SYS_recvfrom, 0, 8),
     LOAD_ARG_LO(4),
-    IF_EQ(0, 0, 2),
+    IF_EQ(0, 0, 4),
     LOAD_ARG_HI(4),
-    IF_EQ(0, 1, 0),
+    IF_EQ(0, 0, 2),
+    LOAD_ARG_LO(3),
+    BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MSG_ERRQUEUE, 0, 1),
     NOTIFY,
     ALLOW,
 

@@ -1,6 +1,7 @@
 // The guardian: a sibling of the runtime that shares its memory and its descriptors (clone CLONE_VM | CLONE_FILES)
 // and sleeps until the runtime is gone, even by SIGKILL. Then it fails the calls that wait for an answer and resets
-// the data descriptors, so that programs get ECONNRESET instead of hanging or taking a cut stream for a whole one.
+// the data descriptors, so that programs get ECONNRESET instead of hanging or taking a cut stream for a whole one. From then
+// on it answers their calls: the network is down, everything else is the kernel's. It ends with the last program.
 //
 // After the runtime's death nobody else touches this memory; but its threads may have died holding locks: nothing
 // here allocates or uses stdio.
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -40,7 +42,18 @@ static struct {
   uint32_t waiting;
 } calls[MAX_CALLS];
 
+/** Notification descriptors at one time; of more programs later calls fail with ENOSYS. */
+#define MAX_NOTIFY 256
+/** Notification descriptor or -1; and whether it is the guardian's by now. */
+static struct {
+  int fd;
+  int adopted;
+} notifiers[MAX_NOTIFY];
+static int notifier_count;
+
 static int runtime = -1; // pidfd
+static int wake = -1;    // eventfd: look at the notifiers again
+static pid_t runtime_pid;
 static int started;
 
 void guardian_call_begin(int notify, uint64_t id) {
@@ -109,21 +122,102 @@ int posix_find_end(int tid, int fd, uint64_t inode) {
 /** Close a data descriptor so that the program's next read fails with ECONNRESET: one unread byte of its own does that. */
 static void reset(int data, int tid, int fd, uint64_t inode) {
   char byte;
-  if (recv(data, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
+  int type = SOCK_STREAM;
+  socklen_t size = sizeof type;
+  getsockopt(data, SOL_SOCKET, SO_TYPE, &type, &size);
+  if (type == SOCK_DGRAM || recv(data, &byte, 1, MSG_PEEK | MSG_DONTWAIT) != 1) {
     int end = posix_find_end(tid, fd, inode);
     if (end >= 0) {
-      send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+      if (type == SOCK_DGRAM) {
+        posix_raise(data, end);
+        shutdown(end, SHUT_RDWR); // nothing hangs up such a socket by going away
+      } else {
+        send(end, "", 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+      }
       close(end);
     }
   }
   close(data);
 }
 
+/** Whether a program's descriptor is a socket of the stack: the other half was the runtime's. */
+static int is_stacks(int tid, int fd) {
+  struct ucred peer = {0};
+  socklen_t size = sizeof peer;
+  int own = posix_task_fd(tid, fd);
+  if (own < 0) return 0;
+  int found = !getsockopt(own, SOL_SOCKET, SO_PEERCRED, &peer, &size) && peer.pid == runtime_pid;
+  close(own);
+  return found;
+}
+
+/** What a call gets when there is no stack any more: an error, or 0 to let the kernel do it. */
+static int without_stack(const struct seccomp_notif *n) {
+  switch (n->data.nr) {
+  case SYS_socket: return -ENETDOWN;
+  case SYS_recvfrom:
+  case SYS_recvmsg:
+  case SYS_recvmmsg:
+  case SYS_getsockopt: return 0; // the reset itself is told by the descriptor
+  default: return is_stacks(n->pid, (int)n->data.args[0]) ? -ENETDOWN : 0;
+  }
+}
+
+static void answer_one(int notify) {
+  struct seccomp_notif n;
+  memset(&n, 0, sizeof n);
+  if (ioctl(notify, SECCOMP_IOCTL_NOTIF_RECV, &n) < 0) return;
+  struct seccomp_notif_resp r = {.id = n.id, .error = without_stack(&n)};
+  if (!r.error) r.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
+  ioctl(notify, SECCOMP_IOCTL_NOTIF_SEND, &r);
+}
+
+/** Answer the calls of adopted programs until one of the first two descriptors of `p` is ready; the number of adopted that are left. */
+static int serve(struct pollfd *p) {
+  int slots[MAX_NOTIFY];
+  for (;;) {
+    int n = 2;
+    for (int i = 0; i < notifier_count; i++) {
+      if (notifiers[i].fd < 0 || !notifiers[i].adopted) continue;
+      slots[n - 2] = i;
+      p[n++] = (struct pollfd){notifiers[i].fd, POLLIN, 0};
+    }
+    if (n == 2 && p[0].fd < 0) return 0;
+    if (syscall(SYS_poll, p, n, -1) < 0) continue;
+    for (int i = 2; i < n; i++) {
+      if (p[i].revents & POLLIN) answer_one(p[i].fd);
+      else if (p[i].revents) {
+        close(p[i].fd);
+        notifiers[slots[i - 2]].fd = -1;
+      }
+    }
+    if (p[0].revents || p[1].revents) return n - 2;
+  }
+}
+
+/** Nothing of the runtime but what the programs' calls come by stays open. */
+static void close_others(void) {
+  int keep = 0;
+  for (int fd = 0; fd < MAX_FD; fd = keep + 1) {
+    keep = MAX_FD;
+    for (int i = 0; i < notifier_count; i++)
+      if (notifiers[i].fd >= fd && notifiers[i].fd < keep) keep = notifiers[i].fd;
+    if (keep > fd) syscall(SYS_close_range, fd, keep - 1, 0);
+  }
+}
+
 static int guard(void *unused) {
   (void)unused;
+  static struct pollfd p[2 + MAX_NOTIFY];
   prctl(PR_SET_NAME, "nuse-guardian");
-  struct pollfd p = {runtime, POLLIN, 0};
-  while (syscall(SYS_poll, &p, 1, -1) < 0 && errno == EINTR);
+  p[0] = (struct pollfd){runtime, POLLIN, 0};
+  p[1] = (struct pollfd){wake, POLLIN, 0};
+  do {
+    uint64_t count;
+    p[0].revents = p[1].revents = 0;
+    serve(p);
+    if (p[1].revents) (void)!read(wake, &count, sizeof count);
+  } while (!p[0].revents);
   for (int i = 0; i < MAX_CALLS; i++) {
     if (!calls[i].waiting) continue;
     struct seccomp_notif_resp r = {.id = calls[i].id, .error = -ECONNRESET};
@@ -132,6 +226,10 @@ static int guard(void *unused) {
   for (int fd = 0; fd < MAX_FD; fd++) {
     if (guarded[fd].inode) reset(fd, guarded[fd].tid, guarded[fd].fd, guarded[fd].inode);
   }
+  for (int i = 0; i < notifier_count; i++) notifiers[i].adopted = 1;
+  close_others();
+  p[0].fd = p[1].fd = -1;
+  while (serve(p) > 0) continue;
   syscall(SYS_exit, 0);
   return 0;
 }
@@ -140,8 +238,11 @@ static int guard(void *unused) {
 static napi_value guardian_start(napi_env env, napi_callback_info info) {
   (void)info;
   if (started > 0) return posix_number(env, started);
+  runtime_pid = getpid();
   if (runtime < 0) runtime = syscall(SYS_pidfd_open, getpid(), 0);
   if (runtime < 0) return posix_number(env, -errno);
+  if (wake < 0) wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (wake < 0) return posix_number(env, -errno);
   char *stack = mmap(NULL, STACK_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (stack == MAP_FAILED) return posix_number(env, -errno);
   sigset_t all, old;
@@ -168,6 +269,32 @@ static napi_value guardian_guard(napi_env env, napi_callback_info info) {
   return posix_number(env, 0);
 }
 
+/** posixGuardNotify(notification descriptor, adopt): 0: this program's calls are the guardian's when the runtime is gone; 1: from now on. -ENOSPC, -ESRCH: no guardian. */
+static napi_value guardian_notify(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int fd = posix_int(&c, 0), adopt = posix_int(&c, 1), at = 0;
+  if (started <= 0) return posix_number(env, -ESRCH);
+  while (at < notifier_count && notifiers[at].fd != fd) at++;
+  if (at == notifier_count)
+    for (at = 0; at < notifier_count && notifiers[at].fd >= 0; at++);
+  if (at == MAX_NOTIFY) return posix_number(env, -ENOSPC);
+  notifiers[at].adopted = adopt;
+  notifiers[at].fd = fd;
+  if (at == notifier_count) notifier_count++;
+  uint64_t one = 1;
+  if (adopt && write(wake, &one, sizeof one) < 0) return posix_number(env, -errno);
+  return posix_number(env, 0);
+}
+
+/** posixGuardForget(notification descriptor): its programs have gone; it may be closed. */
+static napi_value guardian_forget(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int fd = posix_int(&c, 0);
+  for (int i = 0; i < notifier_count; i++)
+    if (notifiers[i].fd == fd) notifiers[i].fd = -1;
+  return posix_number(env, 0);
+}
+
 /** posixFindEnd(tid, fd, inode): a copy of a program's descriptor of that socket; -ENOENT when no program has it. */
 static napi_value guardian_find_end(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
@@ -175,5 +302,6 @@ static napi_value guardian_find_end(napi_env env, napi_callback_info info) {
 }
 
 const struct posix_function POSIX_GUARDIAN[] = {
-    {"posixGuardianStart", guardian_start}, {"posixGuard", guardian_guard}, {"posixFindEnd", guardian_find_end}, {NULL, NULL},
+    {"posixGuardianStart", guardian_start}, {"posixGuard", guardian_guard}, {"posixFindEnd", guardian_find_end},
+    {"posixGuardNotify", guardian_notify}, {"posixGuardForget", guardian_forget}, {NULL, NULL},
 };

@@ -33,7 +33,7 @@ struct posix_function {
   const char *name;
   napi_callback callback;
 };
-extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POSIX_GUARDIAN[];
+extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POSIX_ERRORS[], POSIX_GUARDIAN[];
 
 /** Add every function of this folder to the addon's exports. */
 void posix_exports(napi_env env, napi_value exports);
@@ -54,6 +54,9 @@ void posix_task_release(void);
 int posix_find_end(int tid, int fd, uint64_t inode);
 /** Close what is kept of the tasks of this thread. */
 void posix_task_forget(void);
+
+/** Make the program's `end` of a SOCK_DGRAM pair poll ERR and its next call fail with ECONNRESET; -errno (errors.c). */
+int posix_raise(int own, int end);
 
 // What the guardian must finish when the runtime is killed (guardian.c).
 void guardian_call_begin(int notify, uint64_t id);

@@ -74,6 +74,13 @@ static napi_value task_gather(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_readv(pid, &local, 1, iov, count, 0) == total ? total : -EFAULT);
 }
 
+/** posixVectorLength(pid, iovec address, count): their total length, or -errno. */
+static napi_value task_vector_length(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct iovec iov[REMOTE_IOV];
+  return posix_number(env, remote_iov(posix_int(&c, 0), posix_int(&c, 1), posix_int(&c, 2), iov));
+}
+
 /** The process of a thread, by /proc. */
 static int process_of(int tid) {
   char path[64], text[1024];
@@ -331,7 +338,7 @@ static napi_value task_forget(napi_env env, napi_callback_info info) {
 }
 
 const struct posix_function POSIX_TASK[] = {
-    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixDeliverMessage", task_deliver_message},
+    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixVectorLength", task_vector_length}, {"posixDeliverMessage", task_deliver_message},
     {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {"posixStore", task_store},
     {"posixTaskFlags", task_flags}, {"posixTaskRelease", task_release},
     {"posixForgetTasks", task_forget}, {NULL, NULL},
