@@ -144,18 +144,17 @@ function statements(text: string): { line: number; source: string }[] {
   return out;
 }
 
-/** The usual beginnings: `@accepted` (listener 3, connection 4) and `@connected` (connection 4), each `[rtt S] [win N] <the peer's options>`. */
+/** The usual beginning, `@accepted [rtt S] [win N] <the peer's options>`: listener 3 and connection 4. */
 function beginning(text: string): string[] {
-  const m = /^@(accepted|connected)(?: rtt ([\d.]+))?(?: win (\d+))? <(.*)>$/.exec(text);
+  const m = /^@accepted(?: rtt ([\d.]+))?(?: win (\d+))? <(.*)>$/.exec(text);
   if (!m) throw new Failure(`not a beginning: ${text}`);
-  const rtt = m[2] ?? '0', win = m[3] ?? '257', opts = m[4], ts = /TS val (\d+)/.exec(opts), stamp = ts ? ` <TS val ${ts[1]} ecr 100>` : '';
-  if (m[1] === 'connected') {
-    const echo = opts.replace(/ecr \d+/, 'ecr 100');
-    return ['+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 4', '+0 connect(4, ..., ...) = 0', `+0 > S 0:0(0) ${ts ? '<mss 1460,sackOK,TS val 100 ecr 0,nop,wscale 7>' : ''}`.trim(), `+${rtt} < S. 0:0(0) ack 1 win 65535 <${echo}>`,
-      '+0 > . 1:1(0) ack 1', `+0 < . 1:1(0) ack 1 win ${win}${stamp}`];
-  }
-  return ['+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', '+0 bind(3, ..., ...) = 0', '+0 listen(3, 1) = 0', `+0 < S 0:0(0) win 32792 <${opts}>`,
-    `+0 > S. 0:0(0) ack 1 ${ts ? `<mss 1460,${opts.includes('sackOK') ? 'sackOK,' : ''}TS val 100 ecr ${ts[1]}${opts.includes('wscale') ? ',nop,wscale 7' : ''}>` : ''}`.trim(), `+${rtt} < . 1:1(0) ack 1 win ${win}${stamp}`, '+0 accept(3, ..., ...) = 4'];
+  const rtt = m[1] ?? '0', win = m[2] ?? '257', opts = m[3], ts = /TS val (\d+)/.exec(opts);
+  const answer = ts ? ` <mss 1460,${opts.includes('sackOK') ? 'sackOK,' : ''}TS val 100 ecr ${ts[1]}${opts.includes('wscale') ? ',nop,wscale 7' : ''}>` : '';
+  return [
+    '+0 socket(..., SOCK_STREAM, IPPROTO_TCP) = 3', '+0 bind(3, ..., ...) = 0', '+0 listen(3, 1) = 0',
+    `+0 < S 0:0(0) win 32792 <${opts}>`, `+0 > S. 0:0(0) ack 1${answer}`,
+    `+${rtt} < . 1:1(0) ack 1 win ${win}${ts ? ` <TS val ${ts[1]} ecr 100>` : ''}`, '+0 accept(3, ..., ...) = 4',
+  ];
 }
 
 const NOW: When = { from: 0, to: 0, relative: true, any: false };
