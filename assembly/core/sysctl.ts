@@ -115,6 +115,7 @@ export function sysctlInit(): void {
   sysctlSet(Sysctl.TCP_DSACK, 1);
   sysctlSet(Sysctl.TCP_WINDOW_SCALING, 1);
   sysctlSet(Sysctl.TCP_ECN, 0);
+  sysctlSet(Sysctl.TCP_ECN, 2); // when the peer asks
   sysctlSet(Sysctl.TCP_SYNCOOKIES, 1);
   sysctlSet(Sysctl.TCP_MAX_SYN_BACKLOG, 512);
   sysctlSet(Sysctl.TCP_SYN_RETRIES, 6);

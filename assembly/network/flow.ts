@@ -54,6 +54,8 @@ export const FLOW_NO_MC_LOOP: u8 = 64;
   nexthop0: u64; nexthop1: u64;
   /** Largest packet with IP header that may leave: device, route and path MTU. */
   mtu: u32;
+  /** The same without what was learnt of the path: of device and route. */
+  linkMtu: u32;
   genid: u32;
   /** When a learnt path MTU in `mtu` ends, ns; 0 = none in use. */
   mtuUntil: u64;
@@ -131,7 +133,8 @@ function routeGroup(f: Flow): i32 {
   if (!d.up) return -Errno.ENETDOWN;
   f.dev = changetype<usize>(d);
   addrCopy(f.nexthop, f.dst);
-  f.mtu = addrIsV4(f.dst) ? d.mtu : mtu6(d);
+  f.linkMtu = addrIsV4(f.dst) ? d.mtu : mtu6(d);
+  f.mtu = f.linkMtu;
   f.flags |= addrIsMulticast(f.dst) ? FLOW_MULTICAST : FLOW_BROADCAST;
   return 0;
 }
@@ -142,6 +145,7 @@ function routeLocal(f: Flow): i32 {
   if (!lo.up) return -Errno.ENETDOWN;
   f.dev = changetype<usize>(lo);
   addrCopy(f.nexthop, f.dst);
+  f.linkMtu = lo.mtu;
   f.mtu = lo.mtu;
   f.flags |= FLOW_LOCAL;
   if (addrIsAny(f.src)) addrCopy(f.src, f.dst);
@@ -159,6 +163,7 @@ function routeUnicast(f: Flow, v4: bool): i32 {
     if (!d || !d.up || !v4) return -Errno.ENETUNREACH;
     f.dev = changetype<usize>(d);
     addrCopy(f.nexthop, f.dst);
+    f.linkMtu = d.mtu;
     f.mtu = d.mtu;
     return 0;
   }
@@ -169,8 +174,9 @@ function routeUnicast(f: Flow, v4: bool): i32 {
   const d = netDeviceByIndex(r.ifindex)!;
   f.dev = changetype<usize>(d);
   addrCopy(f.nexthop, r.hasGateway ? r.gw : f.dst);
-  f.mtu = v4 ? d.mtu : mtu6(d);
-  if (r.mtu && r.mtu < f.mtu) f.mtu = r.mtu;
+  f.linkMtu = v4 ? d.mtu : mtu6(d);
+  if (r.mtu && r.mtu < f.linkMtu) f.linkMtu = r.mtu;
+  f.mtu = f.linkMtu;
   const learnt = f.pmtudisc == <u8>PMTUDISC_INTERFACE || f.pmtudisc == <u8>PMTUDISC_PROBE ? <u32>0 : pmtuOf(f.dst);
   if (learnt && learnt < f.mtu) {
     f.mtu = learnt;

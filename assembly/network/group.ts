@@ -3,16 +3,24 @@ import { Usage } from "../abi";
 import { addrCopy, addrEqual, addrIsV4 } from "../lib/addr";
 import { Pool } from "../lib/pool";
 import { Timer } from "../core/timer";
+import { filterFree } from "./group_filter";
 import { NetDevice, netDeviceByIndex, vifFilter, vifFilterBit } from "../link/net_device";
 
 @unmanaged @final export class Group {
   next: usize;
   addr0: u64; addr1: u64;
   ifindex: u32;
-  /** Sockets and addresses that hold the membership. */
+  /** Sockets and addresses that hold the membership; without any it stays until its end has been told. */
   users: u32;
-  /** State-change reports still to send (robustness variable). */
+  /** Lists of sources, 0 while none are named (group_filter.ts). */
+  filter: usize;
+  /** Only the listed sources are wanted, else all but them. */
+  include: u8;
+  /** State-change reports still to send (robustness variable), and how many of them tell of a changed mode. */
   changes: u8;
+  modeChanges: u8;
+  /** What a router's query has asked for (Ask). */
+  ask: u8;
   /** We were the last to report (RFC 2236 3: only then is a leave needed). */
   reporter: u8;
   t0: u64; t1: u64; t2: u64; t3: u64; t4: u64;
@@ -37,6 +45,12 @@ export function groupFind(d: NetDevice, addr: usize): Group | null {
   return g;
 }
 
+/** Is anybody here a member? */
+export function groupIsMember(d: NetDevice, addr: usize): bool {
+  const g = groupFind(d, addr);
+  return g != null && g.users != 0;
+}
+
 /** One more holder of the membership; `users` is 1 when it is new. Null when the table is full. `timerFn`: the protocol's. */
 export function groupHold(d: NetDevice, addr: usize, timerFn: u32): Group | null {
   let g = groupFind(d, addr);
@@ -46,6 +60,7 @@ export function groupHold(d: NetDevice, addr: usize, timerFn: u32): Group | null
     g = changetype<Group>(p);
     addrCopy(g.addr, addr);
     g.ifindex = d.ifindex;
+    g.include = 1; // nothing is wanted yet
     g.timer.init(timerFn, p);
     const h = head(d, addr);
     g.next = load<usize>(h);
@@ -63,6 +78,7 @@ export function groupFree(g: Group): void {
   store<usize>(link, g.next);
   groupFilter(g.device);
   g.timer.cancel();
+  filterFree(g);
   POOL.release(changetype<usize>(g));
 }
 /** Tell the device which groups' frames are wanted. */

@@ -4,6 +4,7 @@ import { neighInit } from "../link/neighbour";
 import { loopbackAddresses } from "./address";
 import { fibInit } from "./fib";
 import { groupInit } from "./group";
+import { groupFilterInit } from "./group_filter";
 import { icmpReassemblyTimeout } from "./ipv4/icmp";
 import { ipv4Init } from "./ipv4/ipv4";
 import { icmpv6ReassemblyTimeout } from "./ipv6/icmpv6";
@@ -15,6 +16,7 @@ export function networkInit(): void {
   neighInit();
   fibInit();
   groupInit();
+  groupFilterInit();
   reassembleInit(timeout.index);
   ipv4Init();
   ipv6Init();

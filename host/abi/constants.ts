@@ -120,7 +120,8 @@ export const Usage = {
   MEMBERSHIPS: 20,
   FILTERS: 21,
   TIMERS: 22,
-  COUNT: 23,
+  GROUP_FILTERS: 23,
+  COUNT: 24,
 } as const;
 /** Usage value -> name. */
 export const UsageName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Usage).map(([k, v]) => [v, k]));

@@ -1,6 +1,6 @@
 import * as assert from 'uvu/assert';
 import { PEER, TestHost, US, OUR_MAC, PEER_MAC, AF_INET, SOCK_DGRAM } from '../harness/host.js';
-import { cat, checksum, ethernet, hex, icmp, ipv4, readIpv4, u16, u32, udp } from '../harness/packet.js';
+import { addr, cat, checksum, ethernet, hex, icmp, ipv4, readIpv4, u16, u32, udp } from '../harness/packet.js';
 import { suite } from '../harness/suite.js';
 
 const test = suite('ipv4');
@@ -57,6 +57,23 @@ test('echo reply: everything swapped, checksums right, options and TTL its own',
   assert.is(p.options.length, 0);
   assert.is(checksum(p.payload), 0);
   assert.is(hex(p.payload), hex(icmp(0, 0, 0x12340007, payload(56))));
+});
+
+test('echo reply: record route and timestamp go on, with this host in them as it got and as it sends the packet', async () => {
+  const h = await TestHost.create();
+  const reply = (options: number[]): string => {
+    h.in4({ proto: 1, options }, icmp(8, 0, 7, payload(8)));
+    const [f] = h.sent(IP);
+    return hex(readIpv4(f.bytes).options);
+  };
+  const us = hex(addr(US)), ms = (h.core.now / 1e6 % 86400000 + 0x80000000).toString(16);
+  assert.is(reply([1, 7, 15, 4, ...new Array<number>(12).fill(0)]), `070f0c${us}${us}0000000000`);
+  assert.is(reply([7, 7, 4, 0, 0, 0, 0, 0]), `070708${us}00`, 'room for one');
+  assert.is(reply([7, 7, 8, 9, 9, 9, 9, 0]), '0707080909090900', 'full');
+  assert.is(reply([68, 8, 5, 0, 0, 0, 0, 0]), `44080910${ms}`, 'time only, and once without room');
+  assert.is(reply([68, 12, 5, 1, ...new Array<number>(8).fill(0)]), `440c0d11${us}${ms}`, 'address and time');
+  assert.is(reply([68, 20, 5, 3, ...addr(US), 0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0]), `44140d03${us}${ms}0102030400000000`, 'hosts given');
+  assert.is(reply([148, 4, 0, 0]), '', 'nothing else is taken over');
 });
 
 test('bad packets are counted by reason and dropped', async () => {

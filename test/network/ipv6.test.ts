@@ -227,13 +227,16 @@ test('fragments behind long extension headers are reassembled; the first one is 
 /** A frame to the peer, to read how its address is written. */
 const ipv6Frame = (): Bytes => ethernet(PEER_MAC, OUR_MAC, V6, ipv6({ src: US6, dst: PEER6, next: 59 }, payload(0)));
 
-test('packet too big lowers the path MTU down to 1280, not further', async () => {
+test('packet too big lowers the path MTU; one that says less than 1280 is not believed (RFC 8201 4)', async () => {
   const h = await TestHost.create();
   const s = h.socket(AF_INET6, SOCK_DGRAM);
   h.connect(s, PEER6, 9);
   h.send(s, payload(1440));
   const big = h.sent(V6)[0].bytes.subarray(14);
-  h.in6({ next: 58 }, icmp6(PEER6, US6, 2, 0, cat(be32(600), big.subarray(0, 100))));
+  for (const mtu of [0, 600, 1279]) h.in6({ next: 58 }, icmp6(PEER6, US6, 2, 0, cat(be32(mtu), big.subarray(0, 100))));
+  assert.is(h.getInt(s, 1, 4), 0);
+  assert.is(h.getInt(s, 41, 24), 1500);
+  h.in6({ next: 58 }, icmp6(PEER6, US6, 2, 0, cat(be32(1280), big.subarray(0, 100))));
   assert.is(h.getInt(s, 1, 4), 90);
   assert.is(h.getInt(s, 41, 24), 1280);
   h.send(s, payload(1440));

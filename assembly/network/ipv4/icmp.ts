@@ -1,7 +1,7 @@
 // ICMP (RFC 792, RFC 1122 3.2.2, RFC 1812 4.3): echo, errors sent under a rate limit, errors received and handed to
 // the transport whose packet they quote, path MTU (RFC 1191).
 import { Errno } from "../../abi";
-import { addrSetV4, v4IsLoopback, v4IsMulticast } from "../../lib/addr";
+import { addrSetV4, addrV4, v4IsLoopback, v4IsMulticast } from "../../lib/addr";
 import { csumAdd, csumFinish, csumFold } from "../../lib/checksum";
 import { hashBytes } from "../../lib/hash";
 import { Drop, dropCount } from "../../core/drop";
@@ -21,6 +21,7 @@ import { fibIsLocal } from "../fib";
 import { Flow, flowRoute, ipOutput } from "../flow";
 import { FragQueue } from "../reassemble";
 import { redirectLearn } from "../redirect";
+import { echoedAt, echoedOptions, ipTimestamp } from "./options";
 
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
 const ADDR: usize = memory.data(16, 8);
@@ -218,6 +219,10 @@ function reply(skb: Skb, type: u32): void {
     skbFree(skb);
     return;
   }
+  if (h.hlen > IPV4_HLEN) {
+    f.optLen = echoedOptions(h, addrV4(f.src));
+    f.opt = echoedAt();
+  }
   const r = skbAlloc(skb.len);
   if (!r) {
     skbDrop(skb, Drop.NO_BUFFER);
@@ -251,7 +256,7 @@ function timestamp(skb: Skb): void {
     skbDrop(skb, skb.len < 20 ? Drop.ICMP_MALFORMED : Drop.ICMP_ECHO_IGNORED);
     return;
   }
-  const ms = <u32>(now() / MS % 86400000) | 0x80000000;
+  const ms = ipTimestamp();
   const p = skb.data;
   store<u32>(p, bswap<u32>(ms), 12);
   store<u32>(p, bswap<u32>(ms), 16);

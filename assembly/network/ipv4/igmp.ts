@@ -14,7 +14,8 @@ import { MS, SEC, now } from "../../core/time";
 import { NetDevice } from "../../link/net_device";
 import { IPPROTO_IGMP, Ipv4Header } from "../../wire/ipv4";
 import { FLOW_NO_MC_LOOP, Flow, flowRoute, ipOutput } from "../flow";
-import { Group, groupFind, groupFree, groupHold, groupNext } from "../group";
+import { Group, groupFind, groupFree, groupHold, groupIsMember, groupNext } from "../group";
+import { Ask, ROBUSTNESS, changeRecords, filterAsk, filterSet, recordsAt, recordsCount, recordsLen, stateRecords } from "../group_filter";
 
 const QUERY: u32 = 0x11;
 const REPORT_V1: u32 = 0x12;
@@ -22,13 +23,8 @@ const REPORT_V2: u32 = 0x16;
 const LEAVE: u32 = 0x17;
 const REPORT_V3: u32 = 0x22;
 /** RFC 3376 8. */
-const ROBUSTNESS: u8 = 2;
 const UNSOLICITED_REPORT_INTERVAL: u64 = SEC;
 const OLDER_QUERIER_TIMEOUT: u64 = 260 * SEC;
-// Group record types (RFC 3376 4.2.12).
-const MODE_IS_EXCLUDE: u32 = 2;
-const CHANGE_TO_INCLUDE: u32 = 3;
-const CHANGE_TO_EXCLUDE: u32 = 4;
 
 const ALL_HOSTS: u32 = 0xe0000001;
 const ALL_ROUTERS: u32 = 0xe0000002;
@@ -48,54 +44,81 @@ function version(d: NetDevice): u32 { return load<u64>(older(d)) > now() ? 1 : l
 export function igmpIsMember(d: NetDevice, group: u32): bool {
   if (group == ALL_HOSTS) return true;
   addrSetV4(ADDR, group);
-  return groupFind(d, ADDR) != null;
+  return groupIsMember(d, ADDR);
 }
 
-/** One more member of the 16-byte (mapped) `group` on `d`; false when the table is full. */
-export function igmpJoin(d: NetDevice, group: usize): bool {
-  const g = groupHold(d, group, timer.index);
-  if (!g) return false;
-  if (g.users == 1 && addrV4(group) != ALL_HOSTS && !d.isLoopback) change(g);
-  return true;
-}
+/** One more member of the 16-byte (mapped) `group` on `d`, whose wishes igmpFilter tells next; false when the table is full. */
+export function igmpJoin(d: NetDevice, group: usize): bool { return groupHold(d, group, timer.index) != null; }
 
-/** One member less. */
+/** One member less; igmpFilter tells what the others want. */
 export function igmpLeave(d: NetDevice, group: usize): void {
   const g = groupFind(d, group);
-  if (!g || --g.users) return;
-  if (addrV4(group) != ALL_HOSTS && !d.isLoopback) {
-    if (version(d) == 3) report3(g, CHANGE_TO_INCLUDE);
-    else if (version(d) == 2 && g.reporter) send(d, ALL_ROUTERS, LEAVE, addrV4(group));
-  }
-  groupFree(g);
+  if (g && g.users) g.users--;
+}
+
+/** What all members of `group` on `d` together want (as filterSet). Told when it is news, and again (RFC 3376 5.1). */
+export function igmpFilter(d: NetDevice, group: usize, include: u8, n: u32, sources: usize): void {
+  const g = groupFind(d, group);
+  if (!g) return;
+  const news = filterSet(g, include, n, sources);
+  if (d.isLoopback || addrV4(group) == ALL_HOSTS || !d.up) {
+    g.changes = 0;
+    if (!g.users) groupFree(g);
+  } else if (news) timer(changetype<usize>(g));
+  else if (!g.users && !g.timer.armed) groupFree(g);
 }
 
 /** The link came up: say again what we are members of. */
 export function igmpReportAll(d: NetDevice): void {
   let g = changetype<Group | null>(d.mc4);
   while (g) {
+    const next = groupNext(g);
     if (addrV4(g.addr) != ALL_HOSTS && !g.changes) change(g);
-    g = groupNext(g);
+    g = next;
   }
 }
 
-// The membership is new: say so ROBUSTNESS times.
+// Tell the present state as if it were new.
 function change(g: Group): void {
+  if (!g.users) return;
   g.changes = ROBUSTNESS;
+  g.modeChanges = ROBUSTNESS;
   timer(changetype<usize>(g));
 }
 
 function timer(arg: usize): void {
   const g = changetype<Group>(arg);
   const d = g.device;
-  if (!d.up) return;
-  const v = version(d);
-  const changing = g.changes > 0;
-  if (changing) g.changes--;
-  if (v == 3) report3(g, changing ? CHANGE_TO_EXCLUDE : MODE_IS_EXCLUDE);
-  else send(d, addrV4(g.addr), v == 2 ? REPORT_V2 : REPORT_V1, addrV4(g.addr));
-  g.reporter = 1;
+  if (!d.up) {
+    if (!g.users) groupFree(g);
+    return;
+  }
+  if (version(d) == 3) tell3(g);
+  else tellOld(g);
+  g.ask = <u8>Ask.NONE;
   if (g.changes) g.timer.armIn(<u64>randBelow(<u32>(UNSOLICITED_REPORT_INTERVAL / MS)) * MS);
+  else if (!g.users) groupFree(g);
+}
+
+function tell3(g: Group): void {
+  if (g.changes) {
+    g.changes--;
+    if (changeRecords(g)) report3(g.device);
+  }
+  if (g.ask && stateRecords(g)) report3(g.device);
+  g.reporter = 1;
+}
+// To versions 1 and 2 a group is wanted or not.
+function tellOld(g: Group): void {
+  const d = g.device, v = version(d);
+  if (g.changes) g.changes--;
+  if (g.users) {
+    send(d, addrV4(g.addr), v == 2 ? REPORT_V2 : REPORT_V1, addrV4(g.addr));
+    g.reporter = 1;
+  } else {
+    if (v == 2 && g.reporter) send(d, ALL_ROUTERS, LEAVE, addrV4(g.addr));
+    g.changes = 0;
+  }
 }
 
 function out(skb: Skb, d: NetDevice, dst: u32): void {
@@ -130,16 +153,17 @@ function send(d: NetDevice, dst: u32, type: u32, group: u32): void {
   out(skb, d, dst);
 }
 
-function report3(g: Group, record: u32): void {
-  const skb = skbAlloc(16);
+// The records written last.
+function report3(d: NetDevice): void {
+  const n = recordsLen();
+  const skb = skbAlloc(8 + n);
   if (!skb) return;
-  const p = skb.put(16);
+  const p = skb.put(8 + n);
   store<u32>(p, REPORT_V3);
   store<u16>(p, 0, 4);
-  putBe16(p + 6, 1);
-  store<u32>(p, record, 8);
-  putBe32(p + 12, addrV4(g.addr));
-  out(skb, g.device, V3_ROUTERS);
+  putBe16(p + 6, recordsCount());
+  memory.copy(p + 8, recordsAt(), n);
+  out(skb, d, V3_ROUTERS);
 }
 
 // RFC 3376 4.1.1: floating point above 127, in 0.1 s.
@@ -197,10 +221,12 @@ function query(skb: Skb, d: NetDevice): void {
     skbDrop(skb, Drop.IGMP_MALFORMED);
     return;
   }
+  const sources = skb.len >= 12 ? be16(p + 10) : 0;
   let g = changetype<Group | null>(d.mc4);
   while (g) {
     const a = addrV4(g.addr);
-    if (a != ALL_HOSTS && (group == 0 || a == group)) {
+    if (a != ALL_HOSTS && g.users && (group == 0 || a == group)) {
+      filterAsk(g, sources, p + 12, 4);
       const at = now() + <u64>randBelow(<u32>max<u64>(1, delay / MS)) * MS;
       if (!g.timer.armed || g.timer.expires > at) g.timer.arm(at);
     }

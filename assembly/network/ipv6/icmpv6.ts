@@ -217,8 +217,12 @@ function error(skb: Skb): void {
     skbDrop(skb, Drop.ICMP_NO_SOCKET);
     return;
   }
-  let info = ih.word;
-  if (type == ICMPV6_PKT_TOOBIG) info = max(info, IPV6_MIN_MTU); // RFC 8201 4: below 1280 is not believed
+  const info = ih.word;
+  if (type == ICMPV6_PKT_TOOBIG && info < IPV6_MIN_MTU) { // RFC 8201 4
+    mibInc(Mib.Icmp6InErrors);
+    skbDrop(skb, Drop.ICMP_MALFORMED);
+    return;
+  }
   skb.pull(ICMP_HLEN);
   skb.trans = inner.ptr + (<u32>up >> 8);
   const proto = <u32>up & 255;

@@ -9,15 +9,12 @@ import { NetDevice } from "../../link/net_device";
 import { ICMPV6_MLD2_REPORT, ICMPV6_MLD_DONE, ICMPV6_MLD_QUERY, ICMPV6_MLD_REPORT } from "../../wire/icmp";
 import { Ipv6Header, NEXTHDR_ICMP } from "../../wire/ipv6";
 import { FLOW_NO_MC_LOOP, Flow, flowRoute, ipOutput } from "../flow";
-import { Group, groupFind, groupFree, groupHold, groupNext } from "../group";
+import { Group, groupFind, groupFree, groupHold, groupIsMember, groupNext } from "../group";
+import { Ask, ROBUSTNESS, changeRecords, filterAsk, filterSet, recordsAt, recordsCount, recordsLen, stateRecords } from "../group_filter";
 import { ifaddrFirst, ifaddrNext } from "../../link/ifaddr";
 import { SEEN_MLD_ALERT, in6Of } from "./in6";
 import { icmpv6Seal } from "./icmpv6";
 
-const MODE_IS_EXCLUDE: u32 = 2;
-const CHANGE_TO_INCLUDE: u32 = 3;
-const CHANGE_TO_EXCLUDE: u32 = 4;
-const ROBUSTNESS: u8 = 2;
 const UNSOLICITED_REPORT_INTERVAL: u64 = SEC;
 const OLDER_TIMEOUT: u64 = 260 * SEC;
 const ALL_NODES: usize = memory.data<u8>([0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
@@ -32,50 +29,86 @@ function isAllNodes(a: usize): bool { return memory.compare(a, ALL_NODES, ADDR_L
 function silent(d: NetDevice, a: usize): bool { return d.isLoopback || isAllNodes(a) || (load<u8>(a, 1) & 15) < 2; }
 
 /** Are packets to `group` wanted on `d`? */
-export function mldIsMember(d: NetDevice, group: usize): bool { return isAllNodes(group) || groupFind(d, group) != null; }
+export function mldIsMember(d: NetDevice, group: usize): bool { return isAllNodes(group) || groupIsMember(d, group); }
 
+/** One more listener to `group` on `d`, whose wishes mldFilter tells next; false when the table is full. */
+export function mldHold(d: NetDevice, group: usize): bool { return groupHold(d, group, timer.index) != null; }
+/** One listener less; mldFilter tells what the others want. */
+export function mldRelease(d: NetDevice, group: usize): void {
+  const g = groupFind(d, group);
+  if (g && g.users) g.users--;
+}
+
+/** What all listeners to `group` on `d` together want (as filterSet). Told when it is news, and again (RFC 3810 6.1). */
+export function mldFilter(d: NetDevice, group: usize, include: u8, n: u32, sources: usize): void {
+  const g = groupFind(d, group);
+  if (!g) return;
+  const news = filterSet(g, include, n, sources);
+  if (silent(d, group) || !d.up) {
+    g.changes = 0;
+    if (!g.users) groupFree(g);
+  } else if (news) timer(changetype<usize>(g));
+  else if (!g.users && !g.timer.armed) groupFree(g);
+}
+
+/** Listen to all that is sent to `group`, for the stack itself. */
 export function mldJoin(d: NetDevice, group: usize): bool {
-  const g = groupHold(d, group, timer.index);
-  if (!g) return false;
-  if (g.users == 1 && !silent(d, group)) {
-    g.changes = ROBUSTNESS;
-    timer(changetype<usize>(g));
-  }
+  if (!mldHold(d, group)) return false;
+  mldFilter(d, group, 0, 0, 0);
   return true;
+}
+export function mldLeave(d: NetDevice, group: usize): void {
+  mldRelease(d, group);
+  const g = groupFind(d, group);
+  if (g && !g.users) mldFilter(d, group, 1, 0, 0);
 }
 
 /** Tell the link again what we listen to: it came up, or there is a link-local address to say it from now. */
 export function mldReportAll(d: NetDevice): void {
   let g = changetype<Group | null>(d.mc6);
   while (g) {
-    if (!silent(d, g.addr) && !g.changes) {
+    const next = groupNext(g);
+    if (!silent(d, g.addr) && g.users && !g.changes) {
       g.changes = ROBUSTNESS;
+      g.modeChanges = ROBUSTNESS;
       timer(changetype<usize>(g));
     }
-    g = groupNext(g);
+    g = next;
   }
-}
-
-export function mldLeave(d: NetDevice, group: usize): void {
-  const g = groupFind(d, group);
-  if (!g || --g.users) return;
-  if (!silent(d, group) && d.up) {
-    if (in6Of(d).mldV1Until <= now()) report2(g, CHANGE_TO_INCLUDE);
-    else if (g.reporter) send1(d, ALL_ROUTERS, ICMPV6_MLD_DONE, group);
-  }
-  groupFree(g);
 }
 
 function timer(arg: usize): void {
   const g = changetype<Group>(arg);
   const d = g.device;
-  if (!d.up) return;
-  const changing = g.changes > 0;
-  if (changing) g.changes--;
-  if (in6Of(d).mldV1Until <= now()) report2(g, changing ? CHANGE_TO_EXCLUDE : MODE_IS_EXCLUDE);
-  else send1(d, g.addr, ICMPV6_MLD_REPORT, g.addr);
-  g.reporter = 1;
+  if (!d.up) {
+    if (!g.users) groupFree(g);
+    return;
+  }
+  if (in6Of(d).mldV1Until <= now()) tell2(g);
+  else tellOld(g);
+  g.ask = <u8>Ask.NONE;
   if (g.changes) g.timer.armIn(<u64>randBelow(<u32>(UNSOLICITED_REPORT_INTERVAL / MS)) * MS);
+  else if (!g.users) groupFree(g);
+}
+
+function tell2(g: Group): void {
+  if (g.changes) {
+    g.changes--;
+    if (changeRecords(g)) report2(g.device);
+  }
+  if (g.ask && stateRecords(g)) report2(g.device);
+  g.reporter = 1;
+}
+// To version 1 a group is wanted or not.
+function tellOld(g: Group): void {
+  if (g.changes) g.changes--;
+  if (g.users) {
+    send1(g.device, g.addr, ICMPV6_MLD_REPORT, g.addr);
+    g.reporter = 1;
+  } else {
+    if (g.reporter) send1(g.device, ALL_ROUTERS, ICMPV6_MLD_DONE, g.addr);
+    g.changes = 0;
+  }
 }
 
 function out(skb: Skb, d: NetDevice, dst: usize): void {
@@ -117,15 +150,16 @@ function send1(d: NetDevice, dst: usize, type: u32, group: usize): void {
   out(skb, d, dst);
 }
 
-function report2(g: Group, record: u32): void {
-  const skb = skbAlloc(28);
+// The records written last.
+function report2(d: NetDevice): void {
+  const n = recordsLen();
+  const skb = skbAlloc(8 + n);
   if (!skb) return;
-  const p = skb.put(28);
+  const p = skb.put(8 + n);
   store<u64>(p, ICMPV6_MLD2_REPORT);
-  putBe16(p + 6, 1);
-  store<u32>(p, record, 8);
-  addrCopy(p + 12, g.addr);
-  out(skb, g.device, V2_ROUTERS);
+  putBe16(p + 6, recordsCount());
+  memory.copy(p + 8, recordsAt(), n);
+  out(skb, d, V2_ROUTERS);
 }
 
 // RFC 3810 5.1.3: ms, floating point above 32767.
@@ -174,9 +208,11 @@ function query(skb: Skb, d: NetDevice, group: usize): void {
   const v1 = skb.len == 24;
   if (v1) in6Of(d).mldV1Until = now() + OLDER_TIMEOUT;
   const delay = v1 ? <u64>be16(p + 4) * MS : maxResponse(be16(p + 4));
+  const sources = v1 ? 0 : be16(p + 26);
   let g = changetype<Group | null>(d.mc6);
   while (g) {
-    if (!silent(d, g.addr) && (any || memory.compare(g.addr, group, ADDR_LEN) == 0)) {
+    if (!silent(d, g.addr) && g.users && (any || memory.compare(g.addr, group, ADDR_LEN) == 0)) {
+      filterAsk(g, sources, p + 28, <u32>ADDR_LEN);
       const at = now() + <u64>randBelow(<u32>max<u64>(1, delay / MS)) * MS;
       if (!g.timer.armed || g.timer.expires > at) g.timer.arm(at);
     }

@@ -222,6 +222,10 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
   if (seqGt(ack, tp.sndUna)) {
     ACK.flag |= Ack.SND_UNA_ADVANCED;
     tp.retransmits = 0;
+    if (tp.rtoStamp) {
+      tp.totalRtoTime += tsNow(tp) - tp.rtoStamp;
+      tp.rtoStamp = 0;
+    }
   }
   ACK.priorFack = tp.sackOk ? highestSackSeq(tp) : tp.sndUna;
   ACK.priorInFlight = tp.inFlight;

@@ -3,7 +3,9 @@ import { randBelow } from "../../lib/drbg";
 import { Mib, mibInc } from "../../core/mib";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
+import { TcpFlag } from "../../wire/tcp";
 import { sendAck } from "./emit";
+import { IN } from "./segin";
 import { Tcb } from "./tcp";
 
 @unmanaged @final class Budget {
@@ -12,6 +14,9 @@ import { Tcb } from "./tcp";
   left: u32;
 }
 const B = changetype<Budget>(memory.data(offsetof<Budget>(), 8));
+
+/** As oowAllowed for the segment in IN: data and FIN always get their answer, a peer that lost our ACK depends on it. */
+export function answerAllowed(last: usize): bool { return (IN.end != IN.seq && !IN.has(TcpFlag.SYN)) || oowAllowed(last); }
 
 /** May an answer to an invalid segment leave now? At most one per tcp_invalid_ratelimit; `last` (address of a u64, ns) is updated. */
 export function oowAllowed(last: usize): bool {

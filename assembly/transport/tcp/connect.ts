@@ -181,6 +181,7 @@ function startSyn(sk: Sock, tp: Tcb): bool {
   tp.lastAckRcvd = now();
   tp.retransStamp = tsNow(tp);
   tp.writeSeq = tp.iss + 1;
+  tp.pushSeq = tp.writeSeq;
   mibInc(Mib.TcpActiveOpens);
   const s = segPush(tp, tp.iss, tp.iss + 1, SegFlag.SYN, tp.mssCache, 0);
   if (!s) return false;

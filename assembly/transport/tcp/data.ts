@@ -119,7 +119,7 @@ export function dataQueue(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fi
     fin = false;
   }
   if (seq == tp.rcvNxt) inOrder(tp, skb, offset, len, fin, size);
-  else outOfOrder(tp, skb, offset, seq, len, fin);
+  else outOfOrder(tp, skb, offset, seq, len, fin, size);
 }
 
 function inOrder(tp: Tcb, skb: Skb, offset: u32, len: u32, fin: bool, size: u32): void {
@@ -151,8 +151,9 @@ function inOrder(tp: Tcb, skb: Skb, offset: u32, len: u32, fin: bool, size: u32)
   if (taken) sockWake(tp.sk, Poll.IN);
 }
 
-function outOfOrder(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fin: bool): void {
+function outOfOrder(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fin: bool, size: u32): void {
   mibInc(Mib.TcpExtTCPOFOQueue);
+  if (len) measureRcvMss(tp, size);
   tp.rcvOoopack++;
   tp.ackFlags |= AckSched.SCHED;
   if (tp.finRcvd) return; // nothing can follow a FIN

@@ -159,15 +159,23 @@ export function emitSeg(tp: Tcb, s: Seg): bool {
   else flags = TcpFlag.ACK;
   if (s.has(SegFlag.FIN)) flags |= TcpFlag.FIN;
   if (s.has(SegFlag.PSH)) flags |= TcpFlag.PSH;
-  if (s.has(SegFlag.SYN) && tp.sk.state == <u8>TcpState.SYN_SENT && tp.ecn & Ecn.SEEN) flags |= TcpFlag.ECE | TcpFlag.CWR;
+  // RFC 3168 6.1.1.1: a path that drops such SYNs gets a plain one the next time.
+  if (s.has(SegFlag.SYN) && tp.sk.state == <u8>TcpState.SYN_SENT && tp.ecn & Ecn.SEEN && !tp.retransmits) flags |= TcpFlag.ECE | TcpFlag.CWR;
   return emit(tp, s.seq, flags, s.chunk, s.len, s.mss);
 }
 
-/** An empty ACK at SND.NXT. */
+// SND.NXT, or the edge of the window when the peer took some of it back: beyond it not even an ACK would be taken (Linux's tcp_acceptable_seq).
+function acceptableSeq(tp: Tcb): u32 {
+  const edge = tp.wndEnd;
+  if (!seqLt(edge, tp.sndNxt) || (tp.wscaleOk && tp.sndNxt - edge < <u32>1 << tp.rcvWscale)) return tp.sndNxt;
+  return edge;
+}
+
+/** An empty ACK. */
 export function sendAck(tp: Tcb): void {
   const st = tp.sk.state;
   if (st == <u8>TcpState.CLOSE || st == <u8>TcpState.LISTEN || st == <u8>TcpState.SYN_SENT) return;
-  if (!emit(tp, tp.sndNxt, TcpFlag.ACK, 0, 0, 0)) {
+  if (!emit(tp, acceptableSeq(tp), TcpFlag.ACK, 0, 0, 0)) {
     // No buffer: try again as a delayed ACK.
     tp.ackFlags |= AckSched.SCHED | AckSched.TIMER;
     tp.delackTimer.armIn(ATO_MIN);
@@ -182,5 +190,5 @@ export function sendProbe(tp: Tcb, urgent: bool): bool {
 /** RST for a connection we abandon (RFC 9293 3.10.5). */
 export function sendActiveReset(tp: Tcb): void {
   mibInc(Mib.TcpOutRsts);
-  emit(tp, tp.sndNxt, TcpFlag.RST | TcpFlag.ACK, 0, 0, 0);
+  emit(tp, acceptableSeq(tp), TcpFlag.RST | TcpFlag.ACK, 0, 0, 0);
 }

@@ -5,10 +5,11 @@ import { be16, be32 } from "../../lib/bytes";
 import { seqGt, seqLt } from "../../lib/seq";
 import { Mib, mibInc } from "../../core/mib";
 import { Skb } from "../../core/skb";
-import { SockFlag, sockError } from "../../core/sock";
+import { Sock, SockFlag, sockError } from "../../core/sock";
 import { now } from "../../core/time";
 import { pmtuLearn } from "../../network/fib";
 import { flowRoute } from "../../network/flow";
+import { ORIGIN_ICMP, ORIGIN_ICMP6, errorQueue } from "../datagram";
 import { caSetState } from "./congestion/congestion";
 import { currentMss, syncMss } from "./mss";
 import { currentSsthresh, xmitRetransmitQueue } from "./output";
@@ -21,9 +22,10 @@ import { rtxArm } from "./timer";
 
 const LOCAL: usize = memory.data(16, 8);
 const REMOTE: usize = memory.data(16, 8);
+const OFFENDER: usize = memory.data(16, 8);
 
 /** TransportError of protocol 6. */
-export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, info: u32): void {
+export function tcpError(skb: Skb, errno: u32, type: u32, code: u32, info: u32): void {
   const ip = skb.data, th = skb.trans;
   if (load<u8>(ip) >> 4 == 4) {
     addrSetV4(LOCAL, be32(ip + 12));
@@ -56,14 +58,24 @@ export function tcpError(skb: Skb, errno: u32, _type: u32, _code: u32, info: u32
     mtuReduced(tp);
     return;
   }
+  const recverr = sk.has(addrIsV4(sk.raddr) ? SockFlag.RECVERR : SockFlag.RECVERR6);
   if (sk.state == <u8>TcpState.SYN_SENT || (sk.state == <u8>TcpState.SYN_RECV && !tp.unaccepted)) {
+    if (recverr) tellConnecting(sk, skb, errno, type, code, info);
     tcpFail(tp, errno);
     return;
   }
   revertBackoff(tp, seq, errno);
   // RFC 1122 4.2.3.9 allows an abort for some, but anybody could send them: an error only if the connection dies of it.
-  if (sk.has(addrIsV4(sk.raddr) ? SockFlag.RECVERR : SockFlag.RECVERR6)) sockError(sk, errno);
+  if (recverr) sockError(sk, errno);
   else sk.errSoft = errno;
+}
+
+// MSG_ERRQUEUE of a socket that connects; as on Linux what is quoted begins with the TCP header.
+function tellConnecting(sk: Sock, skb: Skb, errno: u32, type: u32, code: u32, info: u32): void {
+  const v4 = load<u8>(skb.net) >> 4 == 4;
+  if (v4) addrSetV4(OFFENDER, be32(skb.net + 12));
+  else addrCopy(OFFENDER, skb.net + 8);
+  errorQueue(sk, errno, v4 ? ORIGIN_ICMP : ORIGIN_ICMP6, type, code, info, REMOTE, sk.rport, OFFENDER, skb.trans, <u32>(skb.tail - skb.trans));
 }
 
 // RFC 6069: an unreachable network explains the silence; the RTO need not stay backed off.

@@ -74,5 +74,7 @@ export function tcpInfo(tp: Tcb): usize {
   put(224, tp.rcvOoopack);
   put(228, tp.sndWnd);
   put(232, tp.rcvWnd);
+  put(240, min<u32>(tp.totalRto, 65535) | (min<u32>(tp.totalRtoRecoveries, 65535) << 16));
+  put(244, tp.totalRtoTime);
   return BUF;
 }

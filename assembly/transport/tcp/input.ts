@@ -140,7 +140,6 @@ function connInput(tp: Tcb, skb: Skb): void {
   tp.sawTs = OPT.hasTs && tp.tsOk;
   tp.rcvTsval = OPT.tsval;
   tp.rcvTsecr = OPT.tsecr;
-  if (tp.ecn & Ecn.OK) ecnReceive(tp);
   const state = tp.sk.state;
   let reset = false;
   if (state == <u8>TcpState.ESTABLISHED) established(tp, skb);
@@ -149,13 +148,18 @@ function connInput(tp: Tcb, skb: Skb): void {
   if (reset) replyReset();
 }
 
-// RFC 3168 6.1.3: congestion experienced is echoed until the peer says CWR.
+// RFC 3168 6.1.3: congestion experienced is echoed until the peer says CWR, whose window may then be a single segment: no waiting.
 function ecnReceive(tp: Tcb): void {
-  if (IN.has(TcpFlag.CWR)) tp.ecn &= ~Ecn.DEMAND_CWR;
-  if ((IN.tos & 3) == 3 && IN.len) {
-    tp.ecn |= Ecn.DEMAND_CWR;
-    enterQuickack(tp, 2);
+  if (IN.has(TcpFlag.CWR)) {
+    tp.ecn &= ~Ecn.DEMAND_CWR;
+    tp.ackFlags |= AckSched.NOW;
   }
+  const mark = IN.tos & 3;
+  if (mark == 3) {
+    if (!(tp.ecn & Ecn.DEMAND_CWR)) enterQuickack(tp, 2);
+    tp.ecn |= Ecn.DEMAND_CWR;
+  } else if (!mark && tp.ecn & Ecn.SEEN) enterQuickack(tp, 2); // the others were marked: this is a retransmission
+  if (mark) tp.ecn |= Ecn.SEEN;
 }
 
 /** Urgent pointer and byte of the segment in IN (RFC 9293 3.10.7.4 "sixth"). */
@@ -169,7 +173,8 @@ function urgent(tp: Tcb, skb: Skb): void {
   sockWake(tp.sk, Poll.PRI | Poll.IN);
 }
 
-@inline function queue(tp: Tcb, skb: Skb): void {
+function queue(tp: Tcb, skb: Skb): void {
+  if (tp.ecn & Ecn.OK && IN.len) ecnReceive(tp);
   dataQueue(tp, skb, IN.headerLen, IN.has(TcpFlag.SYN) ? IN.seq + 1 : IN.seq, IN.len, IN.has(TcpFlag.FIN), IN.size);
 }
 
@@ -234,6 +239,7 @@ function synSent(tp: Tcb): bool {
   if (IN.has(TcpFlag.ECE) && !IN.has(TcpFlag.CWR) && tp.ecn & Ecn.SEEN) tp.ecn = Ecn.OK;
   else tp.ecn = 0;
   tp.sndWl1 = IN.seq;
+  undoSpuriousSyn(tp);
   tcpAck(tp, IN.seq, IN.ack, IN.flags, IN.window, 0, 1, OPT, false);
   tp.rcvNxt = IN.seq + 1;
   tp.rcvWup = tp.rcvNxt;
@@ -301,9 +307,15 @@ function simultaneousOpen(tp: Tcb): void {
   segTouch(tp, s, now());
 }
 
+// The peer echoes the timestamp of the first SYN or SYN-ACK: it was not lost, and the window need not start at one (RFC 5681 3.1, RFC 3522).
+function undoSpuriousSyn(tp: Tcb): void {
+  if (tp.sawTs && tp.retransStamp && tp.rcvTsecr == tp.retransStamp) tp.undoMarker = 0;
+}
+
 // SYN_RECV -> ESTABLISHED. Passive children and simultaneous opens alike.
 function becomeEstablished(tp: Tcb): void {
   const sk = tp.sk;
+  undoSpuriousSyn(tp);
   tp.retransStamp = 0;
   tp.delivered++;
   tp.copiedSeq = tp.rcvNxt;

@@ -10,7 +10,7 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowRoute } from "../../network/flow";
 import { IPPROTO_TCP, TcpFlag } from "../../wire/tcp";
 import { tproxyForget } from "../tproxy";
-import { oowAllowed } from "./challenge";
+import { answerAllowed, oowAllowed } from "./challenge";
 import { cookieCheck, cookieSack, cookieWscale, tsOffsetFor } from "./isn";
 import { deferredInput } from "./defer";
 import { advertisedMss, headerLenSet, initRcvMss, syncMss } from "./mss";
@@ -119,6 +119,7 @@ function createChild(r: Request): Tcb | null {
   tp.sndUp = tp.sndUna;
   tp.sndSml = tp.sndUna;
   tp.writeSeq = tp.sndUna;
+  tp.pushSeq = tp.sndUna;
   tp.sndWl1 = IN.seq;
   tp.tsOk = r.tsOk;
   tp.tsRecent = r.tsRecent;
@@ -141,6 +142,10 @@ function createChild(r: Request): Tcb | null {
   initRcvMss(tp);
   if (r.tsOk) tp.advmss -= 12;
   tp.totalRetrans = r.retrans;
+  if (r.timeouts) {
+    tp.undoMarker = r.sndIsn;
+    tp.retransStamp = <u32>(r.sent / MS) + r.tsOffset;
+  }
   tp.lastDataRcvd = now();
   tp.lastAckRcvd = now();
   if (!r.retrans && r.sent) {
@@ -214,7 +219,7 @@ export function requestInput(r: Request): Tcb | null {
     return null;
   }
   if (paws || !IN.inWindow(r.rcvIsn + 1, r.rcvIsn + 1 + r.rcvWnd)) {
-    if (!rst && oowAllowed(oow)) requestAck(r);
+    if (!rst && answerAllowed(oow)) requestAck(r);
     if (paws) mibInc(Mib.TcpExtPAWSEstab);
     dropCount(paws ? Drop.TCP_RFC7323_PAWS : Drop.TCP_INVALID_SEQUENCE);
     return null;

@@ -1,17 +1,18 @@
 // Segment sizes: from the path MTU (RFC 9293 3.7.1, RFC 6691, RFC 1191), the peer's MSS option and our options.
 import { roundPow2 } from "./window";
-import { ipHeaderLen } from "../../network/flow";
+import { Flow, ipHeaderLen } from "../../network/flow";
 import { TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN } from "../../wire/tcp";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MIN_SND_MSS, MSS_DEFAULT, Tcb } from "./tcp";
 
-/** The MSS to announce for our receive direction, bytes. */
-export function advertisedMss(tp: Tcb): u32 {
-  const mss = tp.flow.mtu > ipHeaderLen(tp.flow) + TCP_HLEN + 8 ? tp.flow.mtu - ipHeaderLen(tp.flow) - TCP_HLEN : MSS_DEFAULT;
-  const wire = min<u32>(mss, 65535 - ipHeaderLen(tp.flow) - TCP_HLEN);
-  return tp.userMss ? min(tp.userMss, wire) : wire;
+/** The MSS to announce over `f`, bytes: what the link takes in (RFC 9293 3.7.1, RFC 1191 3.1), whatever the path towards the peer. */
+export function receiveMss(f: Flow, userMss: u32): u32 {
+  const hdr = ipHeaderLen(f) + TCP_HLEN;
+  const mss = min<u32>(f.linkMtu > hdr + 8 ? f.linkMtu - hdr : MSS_DEFAULT, 65535 - hdr);
+  return userMss ? min(mss, userMss) : mss;
 }
+export function advertisedMss(tp: Tcb): u32 { return receiveMss(tp.flow, tp.userMss); }
 
 /** Payload of a segment that fills `mtu` bytes of IP packet, options of every segment taken off. */
 export function mtuToMss(tp: Tcb, mtu: u32): u32 {

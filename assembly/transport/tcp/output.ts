@@ -94,7 +94,7 @@ export function rateSent(tp: Tcb, s: Seg, first: bool): void {
   s.appLimited = tp.appLimited != 0;
 }
 
-// Send [snd_nxt, snd_nxt + len) as one record; with `fin` the FIN rides on it. `psh` asks for PSH, which the end of the queue has anyway.
+// Send [snd_nxt, snd_nxt + len) as one record; with `fin` the FIN rides on it. `psh` asks for PSH, which the end of a write has anyway.
 function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32, psh: bool = false): bool {
   const seq = tp.sndNxt;
   const prior = tp.packetsOut;
@@ -109,7 +109,7 @@ function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32, psh: bool = false): boo
     }
   }
   let flags: u32 = fin ? SegFlag.FIN : 0;
-  if (len && (psh || seq + len == tp.writeSeq - (tp.finQueued ? 1 : 0))) flags |= SegFlag.PSH;
+  if (len && (psh || seqIn(tp.pushSeq, seq + 1, seq + len + 1))) flags |= SegFlag.PSH;
   const s = segPush(tp, seq, seq + len + (fin ? 1 : 0), flags, mss, chunk);
   if (!s) return false;
   rateSent(tp, s, prior == 0);
@@ -198,6 +198,7 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     const fin = tp.finQueued && unsent(tp) != 0;
     if (!data && !fin) break;
     let quota = cwndQuota(tp);
+    if (!quota && fin && data <= mss) quota = 1; // as Linux: the last segment is not worth a round trip
     if (!quota) {
       limited = true;
       if (pushOne != 2) break;

@@ -11,12 +11,13 @@ import { Sock, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
-import { Flow, ipHeaderLen } from "../../network/flow";
+import { Flow } from "../../network/flow";
 import {
   TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSackPermitted, putOptTimestamps,
   putOptWscale,
 } from "../../wire/tcp";
 import { cookieMake, cookieTs, initialSeq, tsOffsetFor } from "./isn";
+import { receiveMss } from "./mss";
 import { replyFlow, sendReply } from "./reply";
 import { IN, OPT } from "./segin";
 import { Mini, MiniKind, miniInsert } from "./table";
@@ -139,17 +140,11 @@ export function sendSynAck(r: Request): void {
   if (f) synAck(f, r, <u32>(now() / MS) + r.tsOffset);
 }
 
-function advertised(f: Flow, lt: Tcb): u32 {
-  const hdr = ipHeaderLen(f) + TCP_HLEN;
-  const mss = min<u32>(f.mtu > hdr + 8 ? f.mtu - hdr : MSS_DEFAULT, 65535 - hdr);
-  return lt.userMss ? min(mss, lt.userMss) : mss;
-}
-
 function synAck(f: Flow, r: Request, tsval: u32): void {
   const skb = skbAlloc(TCP_MAX_HLEN);
   if (!skb) return;
   const th = TcpHeader.at(skb.put(TCP_HLEN));
-  let p = putOptMss(th.options, advertised(f, tcb(r.listener)));
+  let p = putOptMss(th.options, receiveMss(f, tcb(r.listener).userMss));
   if (r.tsOk) p = putOptTimestamps(p, tsval, r.tsRecent, r.sackOk);
   else if (r.sackOk) p = putOptSackPermitted(p);
   if (r.wscaleOk) p = putOptWscale(p, r.rcvWscale);
@@ -237,8 +232,9 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   r.mss = OPT.mss ? max<u32>(OPT.mss, 8) : MSS_DEFAULT;
   if (lt.userMss) r.mss = min(r.mss, lt.userMss);
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
-  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && sysctl(Sysctl.TCP_ECN) != 0;
-  requestWindow(r, lt, advertised(f, lt));
+  // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
+  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && !(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0;
+  requestWindow(r, lt, receiveMss(f, lt.userMss));
   r.sent = now();
   if (cookie) {
     r.sndIsn = cookieMake(r.mss);

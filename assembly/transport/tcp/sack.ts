@@ -112,7 +112,7 @@ function tagSacked(tp: Tcb, s: Seg, dsack: bool): void {
     s.flags |= SegFlag.SACKED;
     ACK.flag |= Ack.DATA_SACKED;
     tp.sackedOut += s.pcount;
-    if (!tp.sackedOut || tp.sackedOut == s.pcount || seqGt(s.seq, tp.highestSack)) tp.highestSack = s.seq;
+    if (tp.sackedOut == s.pcount || seqGt(s.end, tp.highestSack)) tp.highestSack = s.end;
     countDelivered(tp, s.pcount);
     rateDelivered(tp, s);
     segUntime(s);

@@ -230,7 +230,7 @@ export function segMarkLost(tp: Tcb, s: Seg): void {
   }
 }
 
-/** Highest sacked sequence number, or snd_una. */
+/** End of the highest sacked data, or snd_una. */
 @inline export function highestSackSeq(tp: Tcb): u32 {
   return tp.sackedOut && seqGt(tp.highestSack, tp.sndUna) ? tp.highestSack : tp.sndUna;
 }

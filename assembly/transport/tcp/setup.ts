@@ -77,7 +77,7 @@ export function initTransfer(tp: Tcb): void {
     tp.rto = RTO_FALLBACK;
   }
   // RFC 5681 3.1 after a lost SYN; one retransmission is forgiven (RFC 6298 lowered the first RTO).
-  tp.cwnd = tp.totalRetrans > 1 ? 1 : INIT_CWND;
+  tp.cwnd = tp.totalRetrans > 1 && tp.undoMarker ? 1 : INIT_CWND;
   tp.cwndStamp = <u32>(now() / MS);
   caInit(tp);
   initBufferSpace(tp);

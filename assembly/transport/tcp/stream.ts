@@ -66,6 +66,7 @@ export function tcpTxCommit(sk: Sock, n: u32, flags: u32): i32 {
   if (!done) return 0;
   chronoStart(tp, Chrono.BUSY);
   if (flags & MSG_OOB) tp.sndUp = tp.writeSeq;
+  if (!(flags & MSG_MORE)) tp.pushSeq = tp.writeSeq;
   push(tp, flags & MSG_MORE ? tp.nonagle | <u32>Nagle.CORK : <u32>tp.nonagle);
   return <i32>done;
 }

@@ -70,6 +70,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   sndNxt: u32;
   /** Behind the last byte (or FIN) queued. */
   writeSeq: u32;
+  /** Behind the last byte written without MSG_MORE: PSH goes where it is. */
+  pushSeq: u32;
   sndWnd: u32;
   sndWl1: u32;
   /** Largest window the peer ever offered. */
@@ -140,6 +142,11 @@ export const GSO_MAX: u32 = 65535 - 120;
   /** Total segments found lost. */
   lost: u32;
   totalRetrans: u32;
+  /** Timeouts, runs of them, ms spent in them, and TSval units when the present run began (0 = none). */
+  totalRto: u32;
+  totalRtoRecoveries: u32;
+  totalRtoTime: u32;
+  rtoStamp: u32;
   bytesRetrans: u64;
   undoMarker: u32;
   undoRetrans: i32;

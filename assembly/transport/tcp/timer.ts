@@ -134,6 +134,15 @@ function clampToUserTimeout(tp: Tcb, delay: u64): u64 {
   return min(delay, <u64>left * MS);
 }
 
+function countTimeout(tp: Tcb): void {
+  if (!tp.retransmits) {
+    tp.totalRtoRecoveries++;
+    tp.rtoStamp = tsNow(tp) | 1;
+  }
+  tp.retransmits++;
+  tp.totalRto++;
+}
+
 function retransmitTimeout(tp: Tcb): void {
   const s = segFirst(tp);
   if (!s) return;
@@ -149,12 +158,12 @@ function retransmitTimeout(tp: Tcb): void {
     }
     enterLoss(tp);
     retransmit(tp, segFirst(tp)!, 1);
-    tp.retransmits++;
+    countTimeout(tp);
   } else {
     mibInc(Mib.TcpExtTCPTimeouts);
     if (writeTimeout(tp)) return;
     enterLoss(tp);
-    tp.retransmits++;
+    countTimeout(tp);
     const first = segFirst(tp);
     if (!first) return;
     if (!retransmit(tp, first, 1)) {

@@ -11,7 +11,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { TcpFlag } from "../../wire/tcp";
-import { oowAllowed } from "./challenge";
+import { answerAllowed } from "./challenge";
 import { replyFlow, replyReset, replySend } from "./reply";
 import { IN, OPT } from "./segin";
 import { tcpDone } from "./state";
@@ -110,7 +110,7 @@ function twAck(tw: TimeWait): void {
     tw.tsRecentStamp != 0, <u32>(now() / MS) + tw.tsOffset, tw.tsRecent);
 }
 function twAckLimited(tw: TimeWait): void {
-  if (oowAllowed(changetype<usize>(tw) + offsetof<TimeWait>("lastOow"))) twAck(tw);
+  if (answerAllowed(changetype<usize>(tw) + offsetof<TimeWait>("lastOow"))) twAck(tw);
 }
 
 function takeTs(tw: TimeWait): void {

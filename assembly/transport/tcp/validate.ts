@@ -6,7 +6,7 @@ import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { SEC, now } from "../../core/time";
 import { TcpFlag } from "../../wire/tcp";
-import { challengeAck, oowAllowed } from "./challenge";
+import { answerAllowed, challengeAck } from "./challenge";
 import { enterQuickack } from "./data";
 import { sendAck } from "./emit";
 import { dsackSet } from "./ofo";
@@ -35,11 +35,7 @@ function sendDupack(tp: Tcb): void {
   }
   sendAck(tp);
 }
-@inline function oowLimited(tp: Tcb): bool {
-  // Data always gets its answer: a peer that lost our ACK depends on it.
-  if (IN.len && !IN.has(TcpFlag.SYN)) return false;
-  return !oowAllowed(changetype<usize>(tp) + offsetof<Tcb>("lastOowAck"));
-}
+@inline function oowLimited(tp: Tcb): bool { return !answerAllowed(changetype<usize>(tp) + offsetof<Tcb>("lastOowAck")); }
 
 /** RST is accepted (RFC 9293 3.10.7.4 second). */
 function reset(tp: Tcb): void {

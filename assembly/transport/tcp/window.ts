@@ -30,6 +30,7 @@ export function roundPow2(v: u32): u32 { return v <= 1 ? 1 : <u32>1 << (32 - clz
 /** RFC 7323 2: the scale for the largest buffer this socket may ever get. */
 export function initialWscale(tp: Tcb): u32 {
   let space = max(max(fullSpace(tp), sysctl(Sysctl.TCP_RMEM_MAX)), sysctl(Sysctl.CORE_RMEM_MAX));
+  if (tp.sk.has(SockFlag.RCVBUF_LOCK)) space = fullSpace(tp); // SO_RCVBUF: it will not grow
   if (tp.bindWindowClamp) space = min(space, tp.bindWindowClamp);
   let shift: u32 = 0;
   while (space > 65535 && shift < TCP_MAX_WSCALE) {
