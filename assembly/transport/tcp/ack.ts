@@ -152,7 +152,8 @@ function congControl(tp: Tcb): void {
 export function updatePacing(tp: Tcb): void {
   if (!tp.srtt) return;
   const ratio: u64 = tp.cwnd < tp.ssthresh >> 1 ? 200 : 120;
-  tp.pacingRate = <u64>tp.mssCache * max(tp.cwnd, tp.packetsOut) * ratio * 80_000 / tp.srtt;
+  const rate = <u64>tp.mssCache * max(tp.cwnd, tp.packetsOut) * ratio * 80_000 / tp.srtt;
+  tp.pacingRate = min(rate, tp.sk.pacing);
 }
 
 // Delivery rate of the newest sample (draft-cheng-iccrg-delivery-rate-estimation).

@@ -10,6 +10,7 @@ import { isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
 import { mtuProbe } from "./mtu_probe";
+import { paceDelay, paceHolds, paceSent } from "./pacing";
 import { Seg, SegFlag, chunkHolding, segCollapse, segFirst, segLast, segNext, segPush, segResize, segSplit, segTouch, segTrim } from "./segment";
 import { sendqSpan } from "./sendq";
 import { Ca, GSO_MAX, INIT_CWND, Nagle, Pending, RTO_MAX, RTO_MIN, TIMEOUT_MIN, Tcb, TcpState } from "./tcp";
@@ -118,6 +119,7 @@ function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32, psh: bool = false): boo
   const ok = emitSeg(tp, s);
   tp.packetsOut += pc;
   segTouch(tp, s, now());
+  if (tp.paced && ok) paceSent(tp, len);
   // A local drop is a loss like any other: the record stays and the timers repair it.
   newDataSent(tp, s, prior);
   if (len % mss) tp.sndSml = s.end;
@@ -189,7 +191,7 @@ export function slowStartAfterIdle(tp: Tcb): void {
  */
 export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
   const mss = currentMss(tp);
-  if (!pushOne && tp.mtupEnabled && mtuProbe(tp)) return false;
+  if (!pushOne && tp.mtupEnabled && !(tp.paced && paceHolds(tp)) && mtuProbe(tp)) return false;
   const maxSegs = tsoSegs(tp, mss);
   let sent: u32 = 0;
   let limited = false, rwnd = false;
@@ -197,6 +199,7 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     const data = unsentData(tp);
     const fin = tp.finQueued && unsent(tp) != 0;
     if (!data && !fin) break;
+    if (tp.paced && paceHolds(tp)) break;
     let quota = cwndQuota(tp);
     if (!quota) {
       limited = true;
@@ -255,7 +258,7 @@ export function probe0When(tp: Tcb): u64 {
   return min(probe0Base(tp) << backoff, RTO_MAX);
 }
 export function checkProbeTimer(tp: Tcb): void {
-  if (!tp.packetsOut && tp.pending == Pending.NONE) rtxArm(tp, Pending.PROBE0, probe0Base(tp));
+  if (!tp.packetsOut && tp.pending == Pending.NONE) rtxArm(tp, Pending.PROBE0, probe0Base(tp) + paceDelay(tp));
 }
 
 /** Queue the FIN and send it as soon as the window lets. */
@@ -291,6 +294,7 @@ export function retransmitOnce(tp: Tcb, s: Seg, segs: u32): bool {
   const packets = s.pcount;
   rateSent(tp, s, false);
   const ok = emitSeg(tp, s);
+  if (tp.paced && ok) paceSent(tp, s.len);
   segTouch(tp, s, now());
   s.flags |= SegFlag.EVER_RETRANS;
   if (s.txCount < 255) s.txCount++;
@@ -330,6 +334,7 @@ export function xmitRetransmitQueue(tp: Tcb): void {
   while (s) {
     const inFlight = tp.inFlight;
     if (inFlight >= tp.cwnd || tp.retransOut >= tp.lostOut) break;
+    if (tp.paced && paceHolds(tp)) break;
     tp.retransHint = changetype<usize>(s);
     if (!s.has(SegFlag.LOST) || s.flags & (SegFlag.SACKED | SegFlag.RETRANS)) {
       s = segNext(tp, s);
@@ -342,7 +347,7 @@ export function xmitRetransmitQueue(tp: Tcb): void {
     if (s === first && tp.pending != Pending.REO) rearm = true;
     s = segNext(tp, s);
   }
-  if (rearm) rtxArm(tp, Pending.RETRANS, tp.rto);
+  if (rearm) rtxArm(tp, Pending.RETRANS, tp.rto + paceDelay(tp));
 }
 
 // ---- probes ----
@@ -358,7 +363,7 @@ export function scheduleLossProbe(tp: Tcb, advancing: bool): bool {
   }
   const left = advancing ? tp.rto : rtoLeft(tp);
   if (left) timeout = min(timeout, left);
-  rtxArm(tp, Pending.LOSS_PROBE, timeout);
+  rtxArm(tp, Pending.LOSS_PROBE, timeout + paceDelay(tp));
   return true;
 }
 
