@@ -6,7 +6,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, US, now } from "../../core/time";
 import { NetDevice, devTxRoom } from "../../link/net_device";
 import { Chrono, chronoStart, chronoStop } from "./chrono";
-import { isCwndLimited } from "./congestion/congestion";
+import { caMinTso, caOwn, isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
 import { mtuProbe } from "./mtu_probe";
@@ -37,8 +37,8 @@ export function tsoSegs(tp: Tcb, mss: u32): u32 {
   let bytes = tp.pacingRate >> 10;
   const r = tp.minRtt >> 9;
   if (r < 32) bytes += <u64>GSO_MAX >> r;
-  // At least two, unless two are more than a packet can hold (loopback, large MTUs).
-  return min(max(<u32>min<u64>(bytes, GSO_MAX) / mss, 2), max(GSO_MAX / mss, 1));
+  // At least two (BBR: one at low rates), unless two are more than a packet can hold (loopback, large MTUs).
+  return min(max(<u32>min<u64>(bytes, GSO_MAX) / mss, caMinTso(tp)), max(GSO_MAX / mss, 1));
 }
 
 // RFC 896 as Minshall amends it: hold a partial segment while another partial one is unacknowledged.
@@ -151,7 +151,7 @@ function cwndValidate(tp: Tcb, limited: bool): void {
     return;
   }
   if (tp.packetsOut > tp.cwndUsed) tp.cwndUsed = tp.packetsOut;
-  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || <u64>(ms - tp.cwndStamp) * MS < tp.rto) return;
+  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || caOwn(tp) || <u64>(ms - tp.cwndStamp) * MS < tp.rto) return;
   if (tp.caState == <u32>Ca.OPEN && !tp.sndbufLimited) {
     const used = max<u32>(tp.cwndUsed, INIT_CWND);
     if (used < tp.cwnd) {
@@ -170,7 +170,7 @@ export function currentSsthresh(tp: Tcb): u32 {
 
 /** RFC 5681 4.1: after an idle RTO the window restarts. Called when the application writes. */
 export function slowStartAfterIdle(tp: Tcb): void {
-  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || tp.packetsOut) return;
+  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || tp.packetsOut || caOwn(tp)) return;
   let idle = now() - tp.lastDataSent;
   if (idle <= tp.rto || !tp.lastDataSent) return;
   let cwnd = tp.cwnd;

@@ -228,7 +228,7 @@ export const GSO_MAX: u32 = 65535 - 120;
   departure: u64;
   // private to the congestion control (congestion/*)
   ca0: u64; ca1: u64; ca2: u64; ca3: u64; ca4: u64; ca5: u64; ca6: u64; ca7: u64;
-  ca8: u64; ca9: u64;
+  ca8: u64; ca9: u64; ca10: u64; ca11: u64; ca12: u64; ca13: u64; ca14: u64; ca15: u64; ca16: u64;
   // ---- delayed acknowledgments ----
   quick: u32;
   pingpong: u32;
