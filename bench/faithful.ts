@@ -6,7 +6,11 @@ import { CONTROLS, LINUX, LOSSES, deviation, mean, pftk, simulated } from '../te
 /** The table, line by line. */
 export async function faithfulLines(seeds: number): Promise<string[]> {
   const module = new WebAssembly.Module(readFileSync(CORE_WASM));
-  const lines = [`${seeds} seeds x 60 s of virtual time; Mbit/s, mean (sd)`, '| loss | nuse reno | nuse cubic | Linux reno | Linux cubic | PFTK b=1 |', '|---|---|---|---|---|---|'];
+  const lines = [
+    `${seeds} seeds x 60 s of virtual time; Mbit/s, mean (sd)`,
+    `| loss | ${CONTROLS.map((c) => `nuse ${c}`).join(' | ')} | ${CONTROLS.map((c) => `Linux ${c}`).join(' | ')} | PFTK b=1 |`,
+    `|${'---|'.repeat(2 + 2 * CONTROLS.length)}`,
+  ];
   for (const [i, loss] of LOSSES.entries()) {
     const cells: string[] = [];
     for (const control of CONTROLS) {

@@ -43,7 +43,7 @@ try {
     }
   }
   console.log(`Linux ${release()}, ${cpus().length} x ${cpus()[0].model}, ${new Date().toISOString().slice(0, 10)}, ${SEEDS} seeds x ${SECONDS} s; Mbit/s, mean (sd)`);
-  console.log('| loss | Linux reno | Linux cubic | PFTK b=1 |\n|---|---|---|---|');
+  console.log(`| loss | ${CONTROLS.map((c) => `Linux ${c}`).join(' | ')} | PFTK b=1 |\n|${'---|'.repeat(2 + CONTROLS.length)}`);
   for (const [i, loss] of LOSSES.entries()) {
     const cells = CONTROLS.map((c) => values.get(c)![i]).map((v) => `${mean(v).toFixed(3)} (${deviation(v).toFixed(3)})`);
     console.log(`| ${loss} | ${cells.join(' | ')} | ${pftk(loss).toFixed(2)} |`);

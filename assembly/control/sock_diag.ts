@@ -10,7 +10,7 @@ import { putBe16 } from "../lib/bytes";
 import { AF_INET, AF_INET6, Sock, SockFlag, SockKind, sockAt, sockCapacity } from "../core/sock";
 import { socketMemory } from "../socket/options_socket";
 import { NETLINK_SOCK_DIAG, netlinkRegister } from "../socket/netlink";
-import { caName } from "../transport/tcp/congestion/congestion";
+import { CongId, caInfo, caName } from "../transport/tcp/congestion/congestion";
 import { TCP_INFO_SIZE, tcpInfo } from "../transport/tcp/info";
 import { Request } from "../transport/tcp/request";
 import { Mini, MiniKind, miniBuckets, miniHead } from "../transport/tcp/table";
@@ -25,6 +25,8 @@ const REQUEST_LEN: u32 = 56;
 const MESSAGE_LEN: u32 = 72;
 const INET_DIAG_MEMINFO: u32 = 1;
 const INET_DIAG_INFO: u32 = 2;
+/** Asks for what the congestion control tells; it comes as INET_DIAG_BBRINFO. */
+const INET_DIAG_VEGASINFO: u32 = 3;
 const INET_DIAG_CONG: u32 = 4;
 const INET_DIAG_TOS: u32 = 5;
 const INET_DIAG_TCLASS: u32 = 6;
@@ -32,6 +34,7 @@ const INET_DIAG_SKMEMINFO: u32 = 7;
 const INET_DIAG_SHUTDOWN: u32 = 8;
 const INET_DIAG_SKV6ONLY: u32 = 11;
 const INET_DIAG_MARK: u32 = 15;
+const INET_DIAG_BBRINFO: u32 = 16;
 const NO_COOKIE: u64 = u64.MAX_VALUE;
 const MEMORY: usize = memory.data(36, 4);
 
@@ -164,6 +167,7 @@ function putSocket(sk: Sock, state: u32, ext: u32): void {
   if (tp) {
     if (asked(ext, INET_DIAG_INFO)) attr(INET_DIAG_INFO, tcpInfo(tp), TCP_INFO_SIZE);
     if (asked(ext, INET_DIAG_CONG)) attrName(INET_DIAG_CONG, caName(tp.caId));
+    if (asked(ext, INET_DIAG_VEGASINFO) && tp.caId == CongId.BBR) caInfo(tp, attrRoom(INET_DIAG_BBRINFO, 20));
   }
   end();
 }

@@ -146,9 +146,14 @@ function setStamping(sk: Sock, name: u32, p: usize, len: u32): i32 {
   return 0;
 }
 
-/** Tells TCP that an option it acts upon has changed: fn(sk). */
+// Tell TCP that an option it acts upon has changed: fn(sk).
 const KEEPALIVE_HOOK: usize = memory.data(4, 4);
-export function onKeepalive(fn: u32): void { store<u32>(KEEPALIVE_HOOK, fn); }
+const PACING_HOOK: usize = memory.data(4, 4);
+/** Functions that TCP wants called after SO_KEEPALIVE and SO_MAX_PACING_RATE. */
+export function onTcpOptions(keepalive: u32, pacing: u32): void {
+  store<u32>(KEEPALIVE_HOOK, keepalive);
+  store<u32>(PACING_HOOK, pacing);
+}
 
 export function setSocketOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
   if (name == SO_BINDTODEVICE) return bindToDevice(sk, p, len);
@@ -232,6 +237,7 @@ function setHint(sk: Sock, name: u32, v: i32, p: usize, len: u32): i32 {
     case SO_BUSY_POLL_BUDGET: return v < 0 || v > 65535 ? -Errno.EINVAL : 0;
     case SO_MAX_PACING_RATE:
       sk.pacing = len >= 8 ? load<u64>(p) : v == -1 ? u64.MAX_VALUE : <u64><u32>v;
+      if (sk.kind == <u8>SockKind.TCP && load<u32>(PACING_HOOK)) call_indirect<void>(load<u32>(PACING_HOOK), sk);
       return 0;
     case SO_INCOMING_CPU:
       sk.incomingCpu = v;

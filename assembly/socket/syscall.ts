@@ -20,7 +20,7 @@ import { membershipDropAll } from "../transport/membership";
 import { pingBind, pingClose, pingConnect, pingCreate, pingSend } from "../transport/raw/ping";
 import { rawBind, rawClose, rawConnect, rawCreate, rawSend } from "../transport/raw/raw";
 import {
-  tcpAccept, tcpBind, tcpClose, tcpConnect, tcpCreate, tcpDisconnect, tcpGetsockopt, tcpIoctl, tcpKeepalive, tcpListen, tcpPoll, tcpRxConsume,
+  tcpAccept, tcpBind, tcpClose, tcpConnect, tcpCreate, tcpDisconnect, tcpGetsockopt, tcpIoctl, tcpKeepalive, tcpListen, tcpPacing, tcpPoll, tcpRxConsume,
   tcpRxPeek, tcpSetsockopt, tcpShutdown, tcpTxCommit, tcpTxReserve,
 } from "../transport/tcp/api";
 import { udpSend, udpUncork } from "../transport/udp/output";
@@ -35,7 +35,7 @@ import {
 import { optInt, optPut, optPutInt } from "./option";
 import { getFilterOption, getIpOption, setFilterOption, setIpOption } from "./options_ip";
 import { getIpv6Option, setIpv6Option } from "./options_ip6";
-import { getSocketOption, onKeepalive, setSocketOption } from "./options_socket";
+import { getSocketOption, onTcpOptions, setSocketOption } from "./options_socket";
 import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
 import { streamReceive, streamSend } from "./stream";
 import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
@@ -71,7 +71,7 @@ function done(r: i32): i32 {
 function create(sk: Sock): i32 {
   switch (<i32>sk.kind) {
     case SockKind.TCP:
-      onKeepalive(tcpKeepalive.index);
+      onTcpOptions(tcpKeepalive.index, tcpPacing.index);
       return tcpCreate(sk);
     case SockKind.UDP: return udpCreate(sk);
     case SockKind.RAW: return rawCreate(sk);

@@ -5,17 +5,18 @@ import { scenarioOf } from '../../host/sim/scenario_file.js';
 
 export const RATE = 10e6, DELAY_MS = 20, QUEUE = 100;
 export const LOSSES = [0, 1e-3, 3e-3, 1e-2, 3e-2];
-export const CONTROLS = ['reno', 'cubic'] as const;
+export const CONTROLS = ['reno', 'cubic', 'bbr'] as const;
 export type Control = typeof CONTROLS[number];
 /** Payload of a segment with timestamps; what it takes on Ethernet. */
 const MSS = 1448, FRAME = 1514;
 /** Mbit/s of payload that fit. */
 export const CEILING = RATE * MSS / FRAME / 1e6;
 
-/** Mbit/s. Linux 6.18 on this path: docs/simulator.md has the table with its spread. */
+/** Mbit/s, NaN where it was not measured. Linux 6.18 on this path: docs/simulator.md has the table with its spread. */
 export const LINUX: Readonly<Record<Control, readonly number[]>> = {
   reno: [9.564, 8.42, 6.02, 3.20, 1.60],
   cubic: [9.564, 8.70, 5.73, 2.92, 1.34],
+  bbr: [9.361, 9.35, NaN, 9.25, 9.07],
 };
 
 /**

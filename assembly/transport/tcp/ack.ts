@@ -7,7 +7,7 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowConfirm } from "../../network/flow";
 import { TcpFlag, TcpOptions } from "../../wire/tcp";
 import { ACK, Ack, AckCtx, Rexmit } from "./ackctx";
-import { caAcked, caCongAvoid } from "./congestion/congestion";
+import { caAcked, caCongAvoid, caMain, caOwn } from "./congestion/congestion";
 import { Chrono, chronoStop } from "./chrono";
 import { challengeAck } from "./challenge";
 import { sndbufExpand, syncMss } from "./mss";
@@ -137,6 +137,10 @@ function updateRtt(tp: Tcb, firstAckt: u64, lastAckt: u64, acked: u32, whole: bo
 // RFC 5681 3.2, RFC 7661: congestion control after the scoreboard has been updated.
 function congControl(tp: Tcb): void {
   const delivered = tp.delivered - ACK.priorDelivered;
+  if (caOwn(tp)) {
+    caMain(tp, delivered, tp.lost - ACK.priorLost);
+    return;
+  }
   if (inCwndReduction(tp)) cwndReduction(tp, delivered, tp.lost - ACK.priorLost, ACK.flag);
   else {
     const raise = tp.reordering > DEFAULT_REORDERING ? ACK.flag & Ack.FORWARD_PROGRESS : ACK.flag & Ack.DATA_ACKED;
@@ -150,18 +154,23 @@ function congControl(tp: Tcb): void {
 
 /** The rate that sizes super-segments: 2 cwnd/srtt in slow start, else 1.2. */
 export function updatePacing(tp: Tcb): void {
-  if (!tp.srtt) return;
+  if (!tp.srtt || caOwn(tp)) return;
   const ratio: u64 = tp.cwnd < tp.ssthresh >> 1 ? 200 : 120;
-  tp.pacingRate = <u64>tp.mssCache * max(tp.cwnd, tp.packetsOut) * ratio * 80_000 / tp.srtt;
+  const rate = <u64>tp.mssCache * max(tp.cwnd, tp.packetsOut) * ratio * 80_000 / tp.srtt;
+  tp.pacingRate = min(rate, tp.sk.pacing);
 }
 
 // Delivery rate of the newest sample (draft-cheng-iccrg-delivery-rate-estimation).
 function rateGen(tp: Tcb): void {
   if (tp.appLimited && seqGt(tp.delivered, tp.appLimited)) tp.appLimited = 0;
+  ACK.rsDelivered = -1;
+  ACK.rsIntervalUs = -1;
   if (!ACK.rsPriorTime) return;
   const delivered = tp.delivered - ACK.rsPriorDelivered;
   const interval = <u32>min<u64>(max(ACK.rsInterval, tp.deliveredTime - ACK.rsPriorTime) / US, 0x7fffffff);
+  ACK.rsDelivered = <i32>delivered;
   if (!interval || interval < tp.minRtt) return;
+  ACK.rsIntervalUs = interval;
   if (ACK.rsAppLimited && <u64>delivered * tp.rateInterval < <u64>tp.rateDelivered * interval) return;
   tp.rateDelivered = delivered;
   tp.rateInterval = interval;

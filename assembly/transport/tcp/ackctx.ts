@@ -49,6 +49,9 @@ export const enum Rexmit { NONE, LOST, NEW }
   rsSent: u64;
   rsInterval: u64;
   rsAppLimited: bool;
+  /** Packets delivered over rsIntervalUs; -1 each when there is no sample. */
+  rsDelivered: i32;
+  rsIntervalUs: i32;
   /** RTT for the congestion control, us; -1 none. */
   rttUs: i64;
   @inline has(f: Ack): bool { return (this.flag & f) != 0; }

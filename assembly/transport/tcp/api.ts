@@ -16,6 +16,7 @@ import { tcpInput } from "./input";
 import { isnInit } from "./isn";
 import { acceptShift, listenerGone } from "./listen";
 import { sendFin } from "./output";
+import { paceLimit } from "./pacing";
 import { urgRead } from "./receive";
 import { requestInit } from "./request";
 import { Seg, segInit } from "./segment";
@@ -205,3 +206,5 @@ export function tcpRecvUrg(sk: Sock, dst: usize, peek: bool): i32 { return urgRe
 
 /** SO_KEEPALIVE was changed. */
 export function tcpKeepalive(sk: Sock): void { keepaliveUpdate(tcb(sk)); }
+/** SO_MAX_PACING_RATE was changed. */
+export function tcpPacing(sk: Sock): void { paceLimit(tcb(sk)); }

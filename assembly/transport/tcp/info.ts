@@ -19,8 +19,8 @@ export function tcpInfo(tp: Tcb): usize {
   store<u8>(BUF, sk.state);
   put(80, tp.cwnd);
   put(88, tp.reordering);
-  put64(104, tp.pacingRate ? tp.pacingRate : u64.MAX_VALUE);
-  put64(112, u64.MAX_VALUE);
+  put64(104, tp.pacingRate ? tp.pacingRate : sk.pacing);
+  put64(112, sk.pacing);
   if (sk.state == <u8>TcpState.LISTEN) {
     put(24, tp.acceptQlen);
     put(28, tp.backlog);

@@ -63,6 +63,7 @@ function copyOptions(sk: Sock, lsk: Sock): void {
   memory.copy(changetype<usize>(sk) + from, changetype<usize>(lsk) + from, to - from);
   sk.flags = (lsk.flags & ~SockFlag.BOUND_PORT) | SockFlag.ORPHAN;
   sk.boundIf = lsk.boundIf;
+  sk.pacing = lsk.pacing;
   sk.uid = lsk.uid;
 }
 

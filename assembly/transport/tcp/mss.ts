@@ -1,4 +1,5 @@
 // Segment sizes: from the path MTU (RFC 9293 3.7.1, RFC 6691, RFC 1191), the peer's MSS option and our options.
+import { caSndbufExpand } from "./congestion/congestion";
 import { roundPow2 } from "./window";
 import { Flow, ipHeaderLen } from "../../network/flow";
 import { TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN } from "../../wire/tcp";
@@ -58,6 +59,6 @@ export function sndbufExpand(sk: Sock, tp: Tcb): void {
   if (sk.has(SockFlag.SNDBUF_LOCK)) return;
   const perMss = roundPow2(max<u32>(tp.mssClamp, tp.mssCache) + 640) + 256;
   const packets = max(max<u32>(10, tp.cwnd), tp.reordering + 1);
-  const want = <u64>perMss * packets * 2;
+  const want = <u64>perMss * packets * caSndbufExpand(tp);
   if (sk.sndbuf < want) sk.sndbuf = <u32>min<u64>(want, max(sysctl(Sysctl.TCP_WMEM_MAX), sk.sndbuf));
 }

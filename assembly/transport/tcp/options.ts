@@ -3,7 +3,7 @@ import { Errno } from "../../abi";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { writeSpace } from "./ack";
-import { CA_NAME_MAX, caByName, caInit, caName } from "./congestion/congestion";
+import { CA_NAME_MAX, caByName, caInfo, caInit, caName } from "./congestion/congestion";
 import { TCP_INFO_SIZE, tcpInfo } from "./info";
 import { pushPending } from "./output";
 import { cleanupRbuf } from "./receive";
@@ -167,6 +167,7 @@ function putBytes(p: usize, len: u32, from: usize, size: u32): i32 {
   memory.copy(p, from, n);
   return n;
 }
+const CC_INFO: usize = memory.data(24, 8);
 @inline function orSysctl(v: u32, k: Sysctl): i32 { return v ? v : sysctl(k); }
 
 /** Writes at most `len` bytes at `p`; the length written, or -errno. */
@@ -193,7 +194,8 @@ export function tcpGetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
     case <u32>Opt.NOTSENT_LOWAT: return putInt(p, len, tp.notsentLowat);
     case <u32>Opt.TIMESTAMP: return putInt(p, len, tsNow(tp));
     case <u32>Opt.INQ: return putInt(p, len, tp.inq ? 1 : 0);
-    case <u32>Opt.CC_INFO: case <u32>Opt.ULP: return 0;
+    case <u32>Opt.CC_INFO: return putBytes(p, len, CC_INFO, caInfo(tp, CC_INFO));
+    case <u32>Opt.ULP: return 0;
     case <u32>Opt.THIN_LINEAR_TIMEOUTS: case <u32>Opt.THIN_DUPACK: case <u32>Opt.REPAIR: case <u32>Opt.FASTOPEN: case <u32>Opt.FASTOPEN_CONNECT:
       return putInt(p, len, 0);
     default: return -Errno.ENOPROTOOPT;

@@ -6,10 +6,11 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, US, now } from "../../core/time";
 import { NetDevice, devTxRoom } from "../../link/net_device";
 import { Chrono, chronoStart, chronoStop } from "./chrono";
-import { isCwndLimited } from "./congestion/congestion";
+import { caMinTso, caOwn, isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
 import { mtuProbe } from "./mtu_probe";
+import { paceDelay, paceHolds, paceSent } from "./pacing";
 import { Seg, SegFlag, chunkHolding, segCollapse, segFirst, segLast, segNext, segPush, segResize, segSplit, segTouch, segTrim } from "./segment";
 import { sendqSpan } from "./sendq";
 import { Ca, GSO_MAX, INIT_CWND, Nagle, Pending, RTO_MAX, RTO_MIN, TIMEOUT_MIN, Tcb, TcpState } from "./tcp";
@@ -36,8 +37,8 @@ export function tsoSegs(tp: Tcb, mss: u32): u32 {
   let bytes = tp.pacingRate >> 10;
   const r = tp.minRtt >> 9;
   if (r < 32) bytes += <u64>GSO_MAX >> r;
-  // At least two, unless two are more than a packet can hold (loopback, large MTUs).
-  return min(max(<u32>min<u64>(bytes, GSO_MAX) / mss, 2), max(GSO_MAX / mss, 1));
+  // At least two (BBR: one at low rates), unless two are more than a packet can hold (loopback, large MTUs).
+  return min(max(<u32>min<u64>(bytes, GSO_MAX) / mss, caMinTso(tp)), max(GSO_MAX / mss, 1));
 }
 
 // RFC 896 as Minshall amends it: hold a partial segment while another partial one is unacknowledged.
@@ -118,6 +119,7 @@ function sendNew(tp: Tcb, len: u32, fin: bool, mss: u32, psh: bool = false): boo
   const ok = emitSeg(tp, s);
   tp.packetsOut += pc;
   segTouch(tp, s, now());
+  if (tp.paced && ok) paceSent(tp, len);
   // A local drop is a loss like any other: the record stays and the timers repair it.
   newDataSent(tp, s, prior);
   if (len % mss) tp.sndSml = s.end;
@@ -149,7 +151,7 @@ function cwndValidate(tp: Tcb, limited: bool): void {
     return;
   }
   if (tp.packetsOut > tp.cwndUsed) tp.cwndUsed = tp.packetsOut;
-  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || <u64>(ms - tp.cwndStamp) * MS < tp.rto) return;
+  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || caOwn(tp) || <u64>(ms - tp.cwndStamp) * MS < tp.rto) return;
   if (tp.caState == <u32>Ca.OPEN && !tp.sndbufLimited) {
     const used = max<u32>(tp.cwndUsed, INIT_CWND);
     if (used < tp.cwnd) {
@@ -168,7 +170,7 @@ export function currentSsthresh(tp: Tcb): u32 {
 
 /** RFC 5681 4.1: after an idle RTO the window restarts. Called when the application writes. */
 export function slowStartAfterIdle(tp: Tcb): void {
-  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || tp.packetsOut) return;
+  if (!sysctl(Sysctl.TCP_SLOW_START_AFTER_IDLE) || tp.packetsOut || caOwn(tp)) return;
   let idle = now() - tp.lastDataSent;
   if (idle <= tp.rto || !tp.lastDataSent) return;
   let cwnd = tp.cwnd;
@@ -189,7 +191,7 @@ export function slowStartAfterIdle(tp: Tcb): void {
  */
 export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
   const mss = currentMss(tp);
-  if (!pushOne && tp.mtupEnabled && mtuProbe(tp)) return false;
+  if (!pushOne && tp.mtupEnabled && !(tp.paced && paceHolds(tp)) && mtuProbe(tp)) return false;
   const maxSegs = tsoSegs(tp, mss);
   let sent: u32 = 0;
   let limited = false, rwnd = false;
@@ -197,6 +199,7 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     const data = unsentData(tp);
     const fin = tp.finQueued && unsent(tp) != 0;
     if (!data && !fin) break;
+    if (tp.paced && paceHolds(tp)) break;
     let quota = cwndQuota(tp);
     if (!quota && fin && data <= mss) quota = 1; // as Linux: the last segment is not worth a round trip
     if (!quota) {
@@ -256,7 +259,7 @@ export function probe0When(tp: Tcb): u64 {
   return min(probe0Base(tp) << backoff, RTO_MAX);
 }
 export function checkProbeTimer(tp: Tcb): void {
-  if (!tp.packetsOut && tp.pending == Pending.NONE) rtxArm(tp, Pending.PROBE0, probe0Base(tp));
+  if (!tp.packetsOut && tp.pending == Pending.NONE) rtxArm(tp, Pending.PROBE0, probe0Base(tp) + paceDelay(tp));
 }
 
 /** Queue the FIN and send it as soon as the window lets. */
@@ -292,6 +295,7 @@ export function retransmitOnce(tp: Tcb, s: Seg, segs: u32): bool {
   const packets = s.pcount;
   rateSent(tp, s, false);
   const ok = emitSeg(tp, s);
+  if (tp.paced && ok) paceSent(tp, s.len);
   segTouch(tp, s, now());
   s.flags |= SegFlag.EVER_RETRANS;
   if (s.txCount < 255) s.txCount++;
@@ -331,6 +335,7 @@ export function xmitRetransmitQueue(tp: Tcb): void {
   while (s) {
     const inFlight = tp.inFlight;
     if (inFlight >= tp.cwnd || tp.retransOut >= tp.lostOut) break;
+    if (tp.paced && paceHolds(tp)) break;
     tp.retransHint = changetype<usize>(s);
     if (!s.has(SegFlag.LOST) || s.flags & (SegFlag.SACKED | SegFlag.RETRANS)) {
       s = segNext(tp, s);
@@ -343,7 +348,7 @@ export function xmitRetransmitQueue(tp: Tcb): void {
     if (s === first && tp.pending != Pending.REO) rearm = true;
     s = segNext(tp, s);
   }
-  if (rearm) rtxArm(tp, Pending.RETRANS, tp.rto);
+  if (rearm) rtxArm(tp, Pending.RETRANS, tp.rto + paceDelay(tp));
 }
 
 // ---- probes ----
@@ -359,7 +364,7 @@ export function scheduleLossProbe(tp: Tcb, advancing: bool): bool {
   }
   const left = advancing ? tp.rto : rtoLeft(tp);
   if (left) timeout = min(timeout, left);
-  rtxArm(tp, Pending.LOSS_PROBE, timeout);
+  rtxArm(tp, Pending.LOSS_PROBE, timeout + paceDelay(tp));
   return true;
 }
 

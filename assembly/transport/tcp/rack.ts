@@ -4,6 +4,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { US, now } from "../../core/time";
 import { ListNode } from "../../lib/list";
 import { ACK } from "./ackctx";
+import { caOwn } from "./congestion/congestion";
 import { Seg, SegFlag, segMarkLost, segOfTime, segUntime } from "./segment";
 import { Ca, Pending, TIMEOUT_MIN, Tcb } from "./tcp";
 import { rtxArm, rtxRearm } from "./timer";
@@ -87,7 +88,7 @@ export function rackReoTimeout(tp: Tcb): void {
   if (prior != tp.inFlight) {
     if (tp.caState != <u32>Ca.RECOVERY) {
       enterRecovery(tp, false);
-      cwndReduction(tp, 1, tp.lost - lost, 0);
+      if (!caOwn(tp)) cwndReduction(tp, 1, tp.lost - lost, 0);
     }
     xmitRetransmitQueue(tp);
   }

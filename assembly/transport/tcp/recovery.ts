@@ -4,7 +4,7 @@ import { seqGeq, seqGt, seqLt } from "../../lib/seq";
 import { Mib, mibInc } from "../../core/mib";
 import { MS, US, now } from "../../core/time";
 import { ACK, Ack, Rexmit } from "./ackctx";
-import { caSetState, caSsthresh } from "./congestion/congestion";
+import { caOwn, caSetState, caSsthresh } from "./congestion/congestion";
 import { mtuProbeLost } from "./mtu_probe";
 import { currentSsthresh, unsent } from "./output";
 import { rackMarkLost, rackOn, rackTimeout } from "./rack";
@@ -80,6 +80,7 @@ export function cwndReduction(tp: Tcb, delivered: u32, newlyLost: u32, flag: u32
   tp.cwnd = inFlight + count;
 }
 function endCwndReduction(tp: Tcb): void {
+  if (caOwn(tp)) return;
   if (tp.ssthresh < INFINITE_SSTHRESH && (tp.caState == <u32>Ca.CWR || tp.undoMarker)) {
     tp.cwnd = tp.ssthresh;
     stamp(tp);

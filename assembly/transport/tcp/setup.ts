@@ -7,6 +7,7 @@ import { IPPROTO_TCP, TCP_HLEN } from "../../wire/tcp";
 import { caInit } from "./congestion/congestion";
 import { sndbufExpand, syncMss } from "./mss";
 import { mtupInit } from "./mtu_probe";
+import { paceInit } from "./pacing";
 import { rttInit } from "./rtt";
 import { Ca, DEFAULT_REORDERING, INFINITE_SSTHRESH, INIT_CWND, MSS_DEFAULT, Tcb } from "./tcp";
 import { keepaliveUpdate, timersInit } from "./timer";
@@ -79,6 +80,7 @@ export function initTransfer(tp: Tcb): void {
   // RFC 5681 3.1 after a lost SYN; one retransmission is forgiven (RFC 6298 lowered the first RTO).
   tp.cwnd = tp.totalRetrans > 1 && tp.undoMarker ? 1 : INIT_CWND;
   tp.cwndStamp = <u32>(now() / MS);
+  paceInit(tp);
   caInit(tp);
   initBufferSpace(tp);
   sndbufExpand(tp.sk, tp);

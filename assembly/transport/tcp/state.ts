@@ -45,6 +45,7 @@ export function clearTimers(tp: Tcb): void {
   tp.rtxTimer.cancel();
   tp.delackTimer.cancel();
   tp.keepTimer.cancel();
+  tp.paceTimer.cancel();
 }
 
 /** The connection is over (Linux's tcp_done): out of the tables, no timers; what was received can still be read. */

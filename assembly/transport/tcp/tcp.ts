@@ -227,11 +227,15 @@ export const GSO_MAX: u32 = 65535 - 120;
   rateDelivered: u32;
   rateInterval: u32;
   rateAppLimited: bool;
-  /** bytes/s. */
+  /** bytes/s; 0 = not known yet. */
   pacingRate: u64;
+  /** Segments are spaced by the pacing timer (pacing.ts). */
+  paced: bool;
+  /** Earliest departure of the next segment with data, ns. */
+  departure: u64;
   // private to the congestion control (congestion/*)
   ca0: u64; ca1: u64; ca2: u64; ca3: u64; ca4: u64; ca5: u64; ca6: u64; ca7: u64;
-  ca8: u64; ca9: u64;
+  ca8: u64; ca9: u64; ca10: u64; ca11: u64; ca12: u64; ca13: u64; ca14: u64; ca15: u64; ca16: u64;
   // ---- delayed acknowledgments ----
   quick: u32;
   pingpong: u32;
@@ -315,6 +319,7 @@ export const GSO_MAX: u32 = 65535 - 120;
   t0: u64; t1: u64; t2: u64; t3: u64;
   d0: u64; d1: u64; d2: u64; d3: u64;
   k0: u64; k1: u64; k2: u64; k3: u64;
+  p0: u64; p1: u64; p2: u64; p3: u64;
   // flow: sizeof(Flow) bytes follow the record
   flowWords: u64;
 
@@ -324,6 +329,7 @@ export const GSO_MAX: u32 = 65535 - 120;
   @inline get delackTimer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<Tcb>("d0")); }
   /** Keepalive; FIN_WAIT2 of an orphan. */
   @inline get keepTimer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<Tcb>("k0")); }
+  @inline get paceTimer(): Timer { return changetype<Timer>(changetype<usize>(this) + offsetof<Tcb>("p0")); }
   @inline get segs(): ListNode { return changetype<ListNode>(changetype<usize>(this) + offsetof<Tcb>("segHead")); }
   @inline get byTime(): ListNode { return changetype<ListNode>(changetype<usize>(this) + offsetof<Tcb>("timeHead")); }
   @inline sack(i: u32): Sack { return changetype<Sack>(changetype<usize>(this) + offsetof<Tcb>("sack0") + (i << 3)); }

@@ -8,6 +8,7 @@ import { MS, SEC, now } from "../../core/time";
 import { sendActiveReset, sendAck } from "./emit";
 import { probe0When, retransmit, sendLossProbe, unsent, writeWakeup } from "./output";
 import { mtuBlackHole } from "./mtu_probe";
+import { paceDelay, paceFire } from "./pacing";
 import { enterLoss } from "./recovery";
 import { rackReoTimeout } from "./rack";
 import { segFirst } from "./segment";
@@ -28,6 +29,7 @@ export function timersInit(tp: Tcb): void {
   tp.rtxTimer.init(rtxFire.index, p);
   tp.delackTimer.init(delackFire.index, p);
   tp.keepTimer.init(keepFire.index, p);
+  tp.paceTimer.init(paceFire.index, p);
 }
 
 // ---- the retransmission timer ----
@@ -54,7 +56,7 @@ export function rtxRearm(tp: Tcb): void {
   }
   let rto = tp.rto;
   if (tp.pending == Pending.REO || tp.pending == Pending.LOSS_PROBE) rto = max<u64>(rtoLeft(tp), MS);
-  rtxArm(tp, Pending.RETRANS, rto);
+  rtxArm(tp, Pending.RETRANS, rto + paceDelay(tp));
 }
 
 function rtxFire(p: usize): void {

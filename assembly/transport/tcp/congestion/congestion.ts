@@ -1,22 +1,27 @@
 // Congestion control: what every algorithm shares, and the choice between them. The surface is Linux's
-// tcp_congestion_ops; algorithms keep their state in Tcb.ca (80 bytes).
+// tcp_congestion_ops; algorithms keep their state in Tcb.ca (CA_WORDS bytes).
 import { now } from "../../../core/time";
 import { Tcb } from "../tcp";
 import {
   cubicAcked, cubicCongAvoid, cubicInit, cubicSetState, cubicSsthresh, cubicTxStart,
 } from "./cubic";
+import { bbrInfo, bbrInit, bbrMain, bbrMinTso, bbrSetState, bbrSsthresh, bbrTxStart, bbrUndoCwnd } from "./bbr";
+import { Bbr } from "./bbr_model";
 import { renoCongAvoid, renoSsthresh } from "./newreno";
 
 /** Values of Sysctl.TCP_CONGESTION and Tcb.caId. */
-export const enum CongId { CUBIC, RENO, COUNT }
-export const CA_WORDS: usize = 80;
+export const enum CongId { CUBIC, RENO, BBR, COUNT }
+const CA_WORDS: usize = 136;
 /** Longest name, as Linux's TCP_CA_NAME_MAX. */
 export const CA_NAME_MAX: u32 = 16;
-const NAME_CUBIC: usize = memory.data<u8>([0x63, 0x75, 0x62, 0x69, 0x63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
-const NAME_RENO: usize = memory.data<u8>([0x72, 0x65, 0x6e, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+const NAMES: usize = memory.data<u8>([
+  0x63, 0x75, 0x62, 0x69, 0x63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // cubic
+  0x72, 0x65, 0x6e, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // reno
+  0x62, 0x62, 0x72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // bbr
+]);
 
 /** Address of the NUL-padded 16-byte name. */
-export function caName(id: u32): usize { return id == CongId.RENO ? NAME_RENO : NAME_CUBIC; }
+export function caName(id: u32): usize { return NAMES + <usize>id * CA_NAME_MAX; }
 /** The algorithm whose name is the `len` bytes at `p` (a NUL ends it earlier), -1 when there is none. */
 export function caByName(p: usize, len: u32): i32 {
   let n: u32 = 0;
@@ -28,27 +33,52 @@ export function caByName(p: usize, len: u32): i32 {
 
 /** Start (or switch to) algorithm tp.caId. */
 export function caInit(tp: Tcb): void {
+  if (offsetof<Bbr>() > CA_WORDS) ERROR("the largest state does not fit");
   memory.fill(tp.ca, 0, CA_WORDS);
-  if (tp.caId == CongId.CUBIC) cubicInit(tp);
+  switch (tp.caId) {
+    case CongId.CUBIC: cubicInit(tp); break;
+    case CongId.BBR: bbrInit(tp); break;
+    default:
+  }
 }
 /** The slow start threshold after a loss. */
-export function caSsthresh(tp: Tcb): u32 { return tp.caId == CongId.RENO ? renoSsthresh(tp) : cubicSsthresh(tp); }
+export function caSsthresh(tp: Tcb): u32 {
+  switch (tp.caId) {
+    case CongId.RENO: return renoSsthresh(tp);
+    case CongId.BBR: return bbrSsthresh(tp);
+    default: return cubicSsthresh(tp);
+  }
+}
+/** Does the algorithm set window and pacing rate itself, by caMain, in recovery too (Linux's cong_control)? */
+@inline export function caOwn(tp: Tcb): bool { return tp.caId == CongId.BBR; }
+/** An ACK has been processed, of a connection with caOwn: `acked` packets were delivered, `losses` found lost. */
+export function caMain(tp: Tcb, acked: u32, losses: u32): void { bbrMain(tp, acked, losses); }
 /** `acked` packets were delivered in order while the window may grow. */
 export function caCongAvoid(tp: Tcb, acked: u32): void {
   if (tp.caId == CongId.RENO) renoCongAvoid(tp, acked);
   else cubicCongAvoid(tp, acked);
 }
 /** A reduction proved unfounded: the window to return to. */
-@inline export function caUndoCwnd(tp: Tcb): u32 { return max(tp.cwnd, tp.priorCwnd); }
+export function caUndoCwnd(tp: Tcb): u32 { return tp.caId == CongId.BBR ? bbrUndoCwnd(tp) : max(tp.cwnd, tp.priorCwnd); }
 /** The congestion state machine moves to `state` (Ca). */
 export function caSetState(tp: Tcb, state: u32): void {
   if (tp.caId == CongId.CUBIC) cubicSetState(tp, state);
+  else if (tp.caId == CongId.BBR) bbrSetState(tp, state);
   tp.caState = state;
 }
 /** First data after an idle period. */
-export function caTxStart(tp: Tcb): void { if (tp.caId == CongId.CUBIC) cubicTxStart(tp, now()); }
+export function caTxStart(tp: Tcb): void {
+  if (tp.caId == CongId.CUBIC) cubicTxStart(tp, now());
+  else if (tp.caId == CongId.BBR) bbrTxStart(tp);
+}
 /** An RTT sample of `rtt` us came with an ACK. */
 export function caAcked(tp: Tcb, rtt: u32): void { if (tp.caId == CongId.CUBIC) cubicAcked(tp, rtt); }
+/** Segments a super-segment must hold, at least. */
+@inline export function caMinTso(tp: Tcb): u32 { return tp.caId == CongId.BBR ? bbrMinTso(tp) : 2; }
+/** The send buffer is to hold so many windows. */
+@inline export function caSndbufExpand(tp: Tcb): u32 { return tp.caId == CongId.BBR ? 3 : 2; }
+/** union tcp_cc_info at `p` (20 bytes at most); the bytes written, 0 when the algorithm has nothing to tell. */
+export function caInfo(tp: Tcb, p: usize): u32 { return tp.caId == CongId.BBR ? bbrInfo(tp, p) : 0; }
 
 /** RFC 5681 3.1, limited to ssthresh; the packets left over. */
 export function slowStart(tp: Tcb, acked: u32): u32 {

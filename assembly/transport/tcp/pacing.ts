@@ -1,0 +1,56 @@
+// Pacing: segments with data leave no faster than a rate (SO_MAX_PACING_RATE, or what a congestion control asks for), spaced
+// by a timer of the connection as by Linux's internal pacing. Each super-segment moves the earliest departure of the next one
+// on by the time it takes at that rate; super-segments themselves are about a millisecond long (tsoSegs in output.ts).
+import { SEC, now } from "../../core/time";
+import { push, xmitRetransmitQueue } from "./output";
+import { Tcb, TcpState } from "./tcp";
+
+/** The timer wheel's tick, ns: a segment may leave this much before its time, so that the rate does not suffer from the wheel's rounding. */
+const SLACK: u64 = 65_536;
+/** Packets with data that leave unpaced at the start of a connection: an initial window (RFC 6928). */
+const UNPACED_START: u32 = 10;
+
+/** bytes/s; u64.MAX_VALUE: as fast as can be. */
+@inline function paceRate(tp: Tcb): u64 { return tp.pacingRate ? tp.pacingRate : tp.sk.pacing; }
+
+/** At the start of the transfer: pace if the socket's option says so. */
+export function paceInit(tp: Tcb): void {
+  if (tp.sk.pacing != u64.MAX_VALUE) tp.paced = true;
+}
+
+/** SO_MAX_PACING_RATE was set. As in Linux a connection once paced remains so, at its congestion control's rate. */
+export function paceLimit(tp: Tcb): void {
+  if (tp.sk.pacing != u64.MAX_VALUE) tp.paced = true;
+  tp.pacingRate = min(tp.pacingRate, tp.sk.pacing);
+}
+
+/** `len` bytes of payload have just left: when may the next ones? A delay suffered is made good, up to half of the interval. */
+export function paceSent(tp: Tcb, len: u32): void {
+  const t = now(), late = t > tp.departure ? t - tp.departure : 0;
+  tp.departure += late;
+  const rate = paceRate(tp);
+  if (!rate || rate == u64.MAX_VALUE || tp.dataSegsOut < UNPACED_START) return;
+  const interval = <u64>len * SEC / rate;
+  tp.departure += interval - min(interval >> 1, late);
+}
+
+/** Must the next segment wait? The timer then sends it. */
+export function paceHolds(tp: Tcb): bool {
+  if (tp.departure <= now() + SLACK) return false;
+  if (!tp.paceTimer.armed) tp.paceTimer.arm(tp.departure - SLACK);
+  return true;
+}
+
+/** How long pacing will hold sending back, ns: timers that watch over what is sent start after that. */
+export function paceDelay(tp: Tcb): u64 {
+  const t = now();
+  return tp.departure > t ? tp.departure - t : 0;
+}
+
+export function paceFire(p: usize): void {
+  const tp = changetype<Tcb>(p);
+  const state = tp.sk.state;
+  if (state == <u8>TcpState.CLOSE || state == <u8>TcpState.LISTEN) return;
+  if (tp.lostOut > tp.retransOut && tp.cwnd > tp.inFlight) xmitRetransmitQueue(tp);
+  push(tp, tp.nonagle);
+}
