@@ -226,12 +226,11 @@ static void retry_later(struct xdp *p) {
 
 /* Have the kernel send what is in the ring. Sets `stalled` and `down`. */
 static void kick(struct xdp *p) {
-  p->stalled = false;
+  p->stalled = p->down = false;
   if (!p->copy && !wants_wakeup(&p->tx)) return;
   uint32_t calls = 2 + held(&p->tx) / KERNEL_BATCH;
   while (calls--) {
     if (sendto(p->socket, NULL, 0, MSG_DONTWAIT, NULL, 0) >= 0) {
-      p->down = false;
       p->seen_up = clock_ns();
       return;
     }
@@ -303,7 +302,7 @@ static uint32_t xdp_tx(struct vif *v, struct tx_frame *frames, uint32_t n, enum 
   struct xdp *p = v->priv;
   struct xdp_desc *d = p->tx.entries;
   // A link that is down takes nothing: what is in the ring would leave when it comes back, however late.
-  if (p->copy && (p->down || clock_ns() - p->seen_up > LINK_FRESH_NS)) kick(p);
+  if (p->down || (p->copy && clock_ns() - p->seen_up > LINK_FRESH_NS)) kick(p);
   reap(p);
   uint32_t at = *p->tx.producer, room = TX_CHUNKS - held(&p->tx), k = 0;
   for (; k < n; k++) {

@@ -176,7 +176,10 @@ exec ${process.execPath} ${fileURLToPath(import.meta.url)}`], { env: { ...proces
 function nested(): void {
   const a = [xdp('va', 0), xdp('va', 1)], b = [xdp('vb', 0), xdp('vb', 1)];
   for (const i of [0, 1]) passes(a[i].rig, b[i].rig, i);
-  for (const e of [...a, ...b]) e.vif.close();
+  b[0].vif.close();
+  passes(a[1].rig, b[1].rig, 2);
+  for (const e of [...a, b[1]]) e.vif.close();
+  for (const dev of ['va', 'vb']) assert.is(attachedMode(dev), undefined);
 }
 
 async function outside(): Promise<void> {

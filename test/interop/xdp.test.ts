@@ -1,4 +1,4 @@
-// limit: 240 s
+// limit: 300 s
 // Unmodified Debian programs on nuse over XDP, in native and in generic mode, against the kernel at the other end of a veth.
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
@@ -49,8 +49,8 @@ for (const mode of ['xdp', 'xdpgeneric']) {
     // A neighbour with a larger MTU keeps veth from native mode; the peer's own routes keep to what the stack takes.
     if (mode === 'xdpgeneric') {
       lab.ip(w.peer, `link set ${w.dev} mtu 9000`);
-      lab.ip(w.peer, `route change 192.0.2.0/24 dev ${w.dev} mtu 1500`);
-      lab.ip(w.peer, `-6 route change 2001:db8::/64 dev ${w.dev} mtu 1500`);
+      lab.ip(w.peer, `route replace 192.0.2.0/24 dev ${w.dev} scope link mtu 1500`);
+      lab.ip(w.peer, `-6 route replace 2001:db8::/64 dev ${w.dev} metric 256 mtu 1500`);
     }
     www = join(lab.dir, 'www');
     mkdirSync(www);
