@@ -95,6 +95,12 @@ exec ${process.execPath} ${fileURLToPath(import.meta.url)}`], { env: { ...proces
     a.vif.close();
   });
 
+  test('root of a user namespace, and an ordinary user, are told what is needed', () => {
+    const child = (argv: string[], as: string): unknown => execFileSync(argv[0], [...argv.slice(1), process.execPath, fileURLToPath(import.meta.url)], { env: { ...process.env, [INSIDE]: as }, stdio: ['ignore', 'inherit', 'inherit'] });
+    child(['unshare', '--user', '--map-root-user', '--net'], 'user namespace');
+    child(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'], 'ordinary user');
+  });
+
   test('a program of somebody else is left alone', async () => {
     const other = spawn('/usr/bin/python3', [join(ROOT, 'test/backends/foreign_xdp.py'), 'va'], { stdio: ['pipe', 'pipe', 'inherit'] });
     await new Promise((resolve) => other.stdout.once('data', resolve));
@@ -194,6 +200,13 @@ async function outside(): Promise<void> {
   }
 }
 
-if (process.env[INSIDE] === 'suite') inside();
-else if (process.env[INSIDE]) nested();
-else await outside();
+switch (process.env[INSIDE]) {
+  case undefined: await outside(); break;
+  case 'suite': inside(); break;
+  case 'nested': nested(); break;
+  case 'user namespace':
+    veth('va', 'vb');
+    assert.throws(() => xdp('va'), refused('EPERM', /CAP_BPF and CAP_NET_ADMIN of the machine, not only of a user namespace: run nuse with sudo, or write `viftype RAW`/));
+    break;
+  default: assert.throws(() => xdp('va'), refused('EPERM', /needs CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF: run nuse with sudo/));
+}
