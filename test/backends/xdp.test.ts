@@ -96,7 +96,8 @@ exec ${process.execPath} ${fileURLToPath(import.meta.url)}`], { env: { ...proces
   });
 
   test('root of a user namespace, and an ordinary user, are told what is needed', () => {
-    const child = (argv: string[], as: string): unknown => execFileSync(argv[0], [...argv.slice(1), process.execPath, fileURLToPath(import.meta.url)], { env: { ...process.env, [INSIDE]: as }, stdio: ['ignore', 'inherit', 'inherit'] });
+    const child = (argv: string[], as: string): unknown =>
+      execFileSync(argv[0], [...argv.slice(1), process.execPath, fileURLToPath(import.meta.url)], { env: { ...process.env, [INSIDE]: as }, stdio: ['ignore', 'inherit', 'inherit'] });
     child(['unshare', '--user', '--map-root-user', '--net'], 'user namespace');
     child(['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'], 'ordinary user');
   });
