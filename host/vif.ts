@@ -2,23 +2,25 @@
 // it and see nothing else of the host. Browser-safe.
 import type { CoreMemory } from './memory.js';
 
-export type VifType = 'TAP' | 'RAW' | 'PIPE' | 'USER';
+export type VifType = 'TAP' | 'RAW' | 'PIPE' | 'USER' | 'XDP';
 
 /** One `interface` block of a configuration, as far as its back end is concerned. */
 export interface VifSpec {
   /** Name inside the stack, at most 15 bytes. */
   name: string;
   type: VifType;
-  /** `xx:xx:xx:xx:xx:xx`; a RAW vif takes its device's address when there is none, others a random local one. */
+  /** `xx:xx:xx:xx:xx:xx`; a RAW or XDP vif takes its device's address when there is none, others a random local one. */
   mac?: string;
   /** Bytes of an IP packet; the device's own when absent. */
   mtu?: number;
-  /** Host device: TAP to make or attach to (default `nuse-NAME`), or the interface of a RAW vif (default NAME). */
+  /** Host device: TAP to make or attach to (default `nuse-NAME`), or the interface of a RAW or XDP vif (default NAME). */
   dev?: string;
   /** PIPE: path of the unix socket, or of an existing FIFO. */
   pipepath?: string;
   /** USER: this end of the link to the gateway. */
   fd?: number;
+  /** XDP: the receive queue of dev, default 0. */
+  queue?: number;
   /** Checksum and segmentation offload; default true. */
   offload?: boolean;
 }
@@ -27,7 +29,7 @@ export interface VifSpec {
 export interface VifStats {
   rxFrames: number;
   rxBytes: number;
-  /** Frames lost before the core saw them: too long, malformed, or (RAW) no room in the host's socket. */
+  /** Frames lost before the core saw them: too long, malformed, or (RAW, XDP) no room in the host's socket. */
   rxDropped: number;
   txFrames: number;
   txBytes: number;
@@ -77,6 +79,7 @@ export interface NativeVifConfig {
   dev?: string;
   path?: string;
   fd?: number;
+  queue?: number;
   mac?: string;
   mtu?: number;
   /** VifFeature bits that may be used. */

@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { ADDON, CORE_WASM, NUSE_EXEC, PACKAGE_ROOT, findProgram } from './install.js';
 
 /** What a finding is needed for. */
-export type Need = 'everything' | 'TAP' | 'RAW' | 'ordinary users' | 'ping of other hosts over USER' | 'building';
+export type Need = 'everything' | 'TAP' | 'RAW' | 'XDP' | 'ordinary users' | 'ping of other hosts over USER' | 'building';
 
 export interface Finding {
   name: string;
@@ -16,7 +16,7 @@ export interface Finding {
   fix?: string;
 }
 
-const CAP_NET_ADMIN = 12, CAP_NET_RAW = 13;
+const CAP_NET_ADMIN = 12, CAP_NET_RAW = 13, CAP_SYS_ADMIN = 21, CAP_BPF = 39;
 
 function read(path: string): string | null {
   try {
@@ -90,6 +90,15 @@ function raw(): Finding {
     'run nuse with sudo, or in a namespace of your own: unshare --user --map-root-user --net');
 }
 
+function xdp(): Finding {
+  if (!atLeast(release(), 5, 9) || !/^XDP /m.test(read('/proc/net/protocols') ?? ''))
+    return found('XDP sockets', 'XDP', false, `no AF_XDP in ${release()}`, 'boot Linux 5.9 or newer with CONFIG_XDP_SOCKETS=y, or write `viftype RAW`');
+  // BPF programs are for capabilities of the machine: those of a user namespace do not count.
+  const whole = /^\s*0\s+0\s+4294967295$/.test(read('/proc/self/uid_map') ?? '');
+  const may = whole && capability(CAP_NET_RAW) && capability(CAP_NET_ADMIN) && (capability(CAP_BPF) || capability(CAP_SYS_ADMIN));
+  return found('XDP sockets', 'XDP', may, may ? 'AF_XDP may be used here' : 'no CAP_NET_RAW, CAP_NET_ADMIN and CAP_BPF of the machine', 'run nuse with sudo, or write `viftype RAW`');
+}
+
 function headers(nodeHeaders: string | undefined): Finding {
   return found('node headers', 'building', nodeHeaders !== undefined, nodeHeaders ?? 'node_api.h not found', 'sudo apt-get install libnode-dev');
 }
@@ -114,7 +123,7 @@ function ping(): Finding {
 
 /** Everything looked at; `probe` runs a program on a stack and answers what went wrong, or null. */
 export function diagnose(nodeHeaders: string | undefined, probe: () => string | null): Finding[] {
-  const all = [kernel(), node(), built(), seccomp(), descriptors(), userNamespaces(), ping(), tun(), raw(), headers(nodeHeaders), compiler()];
+  const all = [kernel(), node(), built(), seccomp(), descriptors(), userNamespaces(), ping(), tun(), raw(), xdp(), headers(nodeHeaders), compiler()];
   if (all.every((f) => f.ok || f.need !== 'everything')) {
     const wrong = probe();
     all.push(found('a program on a stack', 'everything', wrong === null, wrong ?? 'runs', 'run `nuse -v -- true` and read what it says'));

@@ -43,7 +43,8 @@ function uniqueInterfaces(config: StackConfig, at: At, bad: Bad): void {
     if (i.name === 'lo') bad(i, '`lo` is the loopback interface that every stack has', 'choose another name');
     once('interface', i.name, i, 'give each interface a name of its own');
     once('MAC address', i.mac, i, 'give each interface a MAC address of its own, or remove macaddr for a random one');
-    once('host device', i.dev, i, 'give each interface a host device of its own with `dev NAME`');
+    once('host device', i.type === 'XDP' ? `${i.dev} queue ${i.queue ?? 0}` : i.dev, i,
+      `give each interface a host device of its own with \`dev NAME\`${i.type === 'XDP' ? ', or a queue of its own with `queue N`' : ''}`);
     once('pipepath', i.pipepath, i, 'give each PIPE a path of its own');
     for (const a of i.addresses) once('address', a.address, a, 'remove one of them');
   }

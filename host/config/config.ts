@@ -3,7 +3,7 @@
 import type { EgressRule } from './egress.js';
 import type { PublishConfig } from './publish.js';
 
-export const VIF_TYPES = ['TAP', 'RAW', 'PIPE', 'USER'] as const;
+export const VIF_TYPES = ['TAP', 'RAW', 'PIPE', 'USER', 'XDP'] as const;
 export type VifType = (typeof VIF_TYPES)[number];
 
 export const DEFAULT_MEMORY_BYTES = 48 << 20;
@@ -17,6 +17,8 @@ export const NAME_MAX = 15;
 export const IPV6_MIN_MTU = 1280;
 /** More name servers than this are ignored by glibc (MAXNS of resolv.h). */
 export const MAX_NAME_SERVERS = 3;
+/** Queues of a device that XDP leads to stacks (XDP_QUEUES of io-backends/xdp/xdp.h). */
+export const MAX_QUEUES = 256;
 /** Bounds of a configuration, so that a hostile file stays cheap. */
 export const MAX_INTERFACES = 8;
 export const MAX_ADDRESSES = 16;
@@ -34,7 +36,7 @@ export interface InterfaceConfig {
   /** Name inside the stack. */
   name: string;
   type: VifType;
-  /** Host device: the TAP to make or attach to, or the interface to bind for RAW; unused for PIPE. */
+  /** Host device: the TAP to make or attach to, or the interface to bind for RAW and XDP; unused for PIPE. */
   dev: string;
   /** `xx:xx:xx:xx:xx:xx`; absent: a random locally administered address is chosen at start. */
   mac?: string;
@@ -47,6 +49,8 @@ export interface InterfaceConfig {
   dad?: boolean;
   /** Use checksum and segmentation offload where the back end has it. */
   offload: boolean;
+  /** XDP: the receive queue of `dev`; absent: 0. */
+  queue?: number;
   /** PIPE: the unix socket or FIFO shared with the neighbour. */
   pipepath?: string;
   /** Take the IPv4 address, routes and name servers from a DHCP server (RFC 2131). */

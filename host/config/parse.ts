@@ -3,7 +3,7 @@ import { formatIp, isLoopback, isMulticast, isUnspecified, maskBits, networkOf, 
 import { readBlocks, type Block, type Entry } from './blocks.js';
 import { checkConfig, type Places } from './check.js';
 import {
-  IPV6_MIN_MTU, MAX_MEMORY_BYTES, MAX_NAME_SERVERS, MAX_SOCKETS, MIN_MEMORY_BYTES, NAME_MAX, VIF_TYPES, emptyConfig,
+  IPV6_MIN_MTU, MAX_MEMORY_BYTES, MAX_NAME_SERVERS, MAX_QUEUES, MAX_SOCKETS, MIN_MEMORY_BYTES, NAME_MAX, VIF_TYPES, emptyConfig,
   type AddressConfig, type InterfaceConfig, type RouteConfig, type StackConfig, type VifType,
 } from './config.js';
 import { Problems } from './errors.js';
@@ -17,7 +17,7 @@ export const MAX_FILE_BYTES = 1 << 20;
 
 export const INTERFACE_KEYS = [
   'address', 'netmask', 'macaddr', 'viftype', 'pipepath', 'address6', 'gateway', 'gateway6', 'dev', 'mtu', 'slaac', 'dad', 'offload', 'neigh',
-  'dhcp', 'egress', 'publish', 'host-loopback',
+  'dhcp', 'egress', 'publish', 'host-loopback', 'queue',
 ];
 export const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
 export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
@@ -89,7 +89,7 @@ class Reader {
       address: '192.0.2.10/24', netmask: '255.255.255.0', macaddr: '02:00:00:00:00:01', viftype: VIF_TYPES.join('|'), pipepath: '/run/link0',
       address6: '2001:db8::10/64', gateway: SAMPLE_IP.any, gateway6: SAMPLE_IP[6], dev: 'eth0', mtu: '1500', slaac: 'on|off', dad: 'on|off', offload: 'on|off',
       neigh: '192.0.2.1 02:00:00:00:00:02', network: '192.0.2.0/24', metric: '100', dns: SAMPLE_IP[4], search: 'example.org',
-      dhcp: 'on|off', egress: 'deny 10.0.0.0/8', publish: '8080:80/tcp', 'host-loopback': 'on|off',
+      dhcp: 'on|off', egress: 'deny 10.0.0.0/8', publish: '8080:80/tcp', 'host-loopback': 'on|off', queue: '0',
       sysctl: 'net.ipv4.ip_forward=1', pcap: 'nuse.pcapng', seed: '<64 hexadecimal digits>', memory: '64M', sockets: '4096',
     };
     return samples[key];
@@ -180,6 +180,7 @@ class Reader {
         case 'dad': itf.dad = this.flag(e); break;
         case 'offload': itf.offload = this.flag(e); break;
         case 'dhcp': itf.dhcp = this.flag(e); break;
+        case 'queue': itf.queue = this.integer(e, 0, MAX_QUEUES - 1); break;
         case 'host-loopback': itf.hostLoopback = this.flag(e); break;
         case 'egress': this.listed(e, (itf.egress ??= []), parseEgress, MAX_EGRESS); break;
         case 'publish': this.listed(e, (itf.publish ??= []), parsePublish, MAX_PUBLISH); break;
@@ -193,6 +194,7 @@ class Reader {
       else if (!netmask) this.bad(entry, 'has no netmask', `add \`netmask 255.255.255.0\` or write ${formatIp(address)}/24`);
     }
     if (itf.type !== 'USER') for (const e of b.entries) if (USER_KEYS.includes(e.key)) this.bad(e, `${itf.name} is ${itf.type} and has no gateway`, 'write `viftype USER` or remove it');
+    if (itf.type !== 'XDP') for (const e of b.entries) if (e.key === 'queue') this.bad(e, `${itf.name} is ${itf.type}, which has no queues`, 'write `viftype XDP` or remove it');
     this.finish(b.head, dev, itf);
     this.config.interfaces.push(itf);
   }
@@ -213,7 +215,7 @@ class Reader {
     else if (itf.pipepath !== undefined) this.bad(head, `${itf.name} has a pipepath but is ${itf.type}`, 'add `viftype PIPE` or remove pipepath');
     const narrow = itf.type === 'USER' ? userNetworkProblem(userNetwork(itf)) : null;
     if (narrow) this.bad(head, narrow, 'write an address like 10.0.2.15/24, or none');
-    if (!itf.dev) itf.dev = itf.type === 'TAP' ? `nuse-${itf.name}` : itf.type === 'RAW' ? itf.name : '';
+    if (!itf.dev) itf.dev = itf.type === 'TAP' ? `nuse-${itf.name}` : itf.type === 'RAW' || itf.type === 'XDP' ? itf.name : '';
     if (new TextEncoder().encode(itf.dev).length > NAME_MAX)
       this.bad(head, `the TAP's name \`${itf.dev}\` is longer than ${NAME_MAX} bytes`, 'add `dev NAME` with a shorter name');
     if (itf.mtu !== undefined && itf.mtu < IPV6_MIN_MTU && (itf.slaac || itf.addresses.some((a) => a.address.includes(':'))))

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "vif.h"
 
-static const struct vif_ops *const BACKENDS[] = { &tap_ops, &raw_ops, &pipe_ops, &user_ops };
+static const struct vif_ops *const BACKENDS[] = { &tap_ops, &raw_ops, &pipe_ops, &user_ops, &xdp_ops };
 
 int vif_fail(char *out, size_t n, int err, const char *format, ...) {
   va_list ap;
@@ -140,16 +140,18 @@ static bool optional(napi_env env, napi_value o, const char *key, char *out, siz
 }
 
 static bool read_config(napi_env env, napi_value o, struct vif_config *c) {
-  int32_t mtu = 0, offload = 0, fd = -1;
+  int32_t mtu = 0, offload = 0, fd = -1, queue = 0;
   char mac[18];
   memset(c, 0, sizeof *c);
   if (!get_string(env, o, "type", c->type, sizeof c->type) || !get_string(env, o, "name", c->name, sizeof c->name)) return false;
   if (!optional(env, o, "dev", c->dev, sizeof c->dev) || !optional(env, o, "path", c->path, sizeof c->path)) return false;
   if (!optional(env, o, "mac", mac, sizeof mac)) return false;
   if (get_i32(env, o, "mtu", &mtu) && (mtu < 0 || mtu > 65535)) return false;
+  if (get_i32(env, o, "queue", &queue) && queue < 0) return false;
   get_i32(env, o, "offload", &offload);
   get_i32(env, o, "fd", &fd);
   c->fd = fd;
+  c->queue = (uint32_t)queue;
   if (mac[0]) {
     int end = 0;
     uint8_t *m = c->mac;
@@ -177,7 +179,7 @@ static napi_value describe(napi_env env, uint32_t slot, const struct vif *v) {
   return o;
 }
 
-/* vifOpen(memory, {type, name, dev, path, fd, mac, mtu, offload}): {handle, fd, mtu, features, mac, dev, pollOut}. Throws. */
+/* vifOpen(memory, {type, name, dev, path, fd, queue, mac, mtu, offload}): {handle, fd, mtu, features, mac, dev, pollOut}. Throws. */
 static napi_value vif_open(napi_env env, napi_callback_info info) {
   napi_value a[2];
   size_t argc = 2;

@@ -24,6 +24,8 @@ struct vif_config {
   char path[108];
   /** USER: this end of the link, else -1. */
   int fd;
+  /** XDP: the receive queue of dev. */
+  uint32_t queue;
   uint8_t mac[6];
   bool has_mac;
   /** 0 = the device's own. */
@@ -98,7 +100,7 @@ struct vif_ops {
 /** Most frames in one call of rx_burst or tx_burst. */
 #define BURST 64u
 
-extern const struct vif_ops tap_ops, raw_ops, pipe_ops, user_ops;
+extern const struct vif_ops tap_ops, raw_ops, pipe_ops, user_ops, xdp_ops;
 
 /** What the USER back end offers besides: links and ICMP sockets. */
 void user_exports(napi_env env, napi_value exports);

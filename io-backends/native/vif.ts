@@ -1,4 +1,4 @@
-// A vif whose frames native code moves: TAP, RAW, PIPE and USER.
+// A vif whose frames native code moves: TAP, RAW, XDP, PIPE and USER.
 import { VifFeature } from '../../host/abi/constants.js';
 import type { NativeVifInfo, NativeVifs, Vif, VifPort, VifSpec, VifStats } from '../../host/vif.js';
 
@@ -28,7 +28,7 @@ export class NativeVif implements Vif {
  */
 export function openNativeVif(native: NativeVifs, memory: number, spec: VifSpec, mac: string): NativeVif {
   const info = native.vifOpen(memory, {
-    type: spec.type, name: spec.name, dev: spec.dev, path: spec.pipepath, fd: spec.fd, mac: spec.mac, mtu: spec.mtu,
+    type: spec.type, name: spec.name, dev: spec.dev, path: spec.pipepath, fd: spec.fd, queue: spec.queue, mac: spec.mac, mtu: spec.mtu,
     offload: spec.offload === false ? 0 : ALL_OFFLOADS,
   });
   return new NativeVif(native, spec.name, info, mac);

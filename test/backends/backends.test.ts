@@ -12,7 +12,7 @@ import { loadNative } from '../../host/native.js';
 import { Loop } from '../../host/threads/loop.js';
 import { localMac } from '../../host/vif.js';
 import { Lab, ROOT } from '../interop/lab.js';
-import { fifo, memory, openEnd, pipe, port, raw, tap } from './cables.js';
+import { fifo, memory, openEnd, pipe, port, raw, tap, xdp, xdpGeneric } from './cables.js';
 import { conformance } from './conformance.js';
 import { SLOT, frame, same, type Rig } from './rig.js';
 
@@ -21,7 +21,7 @@ const INSIDE = 'NUSE_TEST_BACKENDS_INSIDE';
 
 function inside(): void {
   const test = suite('back ends');
-  for (const type of [memory, port(true), port(false), pipe, fifo, tap(true), tap(false), raw]) conformance(test, type);
+  for (const type of [memory, port(true), port(false), pipe, fifo, tap(true), tap(false), raw, xdp, xdpGeneric]) conformance(test, type);
 
   test('abi.h says what assembly/abi.ts says', () => {
     const text = readFileSync(join(ROOT, 'io-backends/native/abi.h'), 'utf8');

@@ -109,6 +109,32 @@ function noDevice(dev: string): void {
   if (existsSync(`/sys/class/net/${dev}`)) throw new Error(`${dev} is left`);
 }
 
+/** A veth pair, up; `queues` of each end. */
+export function veth(a: string, b: string, queues = 1): void {
+  const n = `numtxqueues ${queues} numrxqueues ${queues}`;
+  ip(`link add ${a} ${n} type veth peer ${b} ${n}`);
+  ip(`link set ${a} up`);
+  ip(`link set ${b} up`);
+}
+
+/** How an XDP program is attached to a device: `xdp` for native mode, `xdpgeneric`, or none. */
+export const attachedMode = (dev: string): string | undefined => / (xdp\w*)[ /]/.exec(ip(`link show ${dev}`))?.[1];
+
+/** Ends on va and vb, which they leave as they were. */
+function vethCable(a: { vif: Vif; rig: Rig }, b: { vif: Vif; rig: Rig }): Cable {
+  return cable(a, b, {
+    cut: () => ip('link set va down'),
+    mend: () => ip('link set va up'),
+    gone: () => {
+      for (const dev of ['va', 'vb']) {
+        if (!/promiscuity 0 .*allmulti 0/.test(ip(`-d link show ${dev}`))) throw new Error(`${dev}: still promiscuous`);
+        if (attachedMode(dev)) throw new Error(`${dev}: ${attachedMode(dev)} is left`);
+      }
+      ip('link del va');
+    },
+  });
+}
+
 /** a: a TAP; b: RAW on the host's side of it. */
 export const tap = (offload: boolean): CableType => ({
   name: offload ? 'TAP' : 'TAP without offload', holdsBack: false, whole: offload,
@@ -123,21 +149,35 @@ export const tap = (offload: boolean): CableType => ({
   },
 });
 
+/** XDP at one end of a veth, in native mode, with an address that is not the device's. */
+export const xdp: CableType = {
+  name: 'XDP', holdsBack: false, whole: false, plain: true,
+  make() {
+    veth('va', 'vb');
+    const a = openEnd({ name: 'eth0', dev: 'va', type: 'XDP', mac: MAC_A }), b = openEnd({ name: 'eth0', dev: 'vb', type: 'RAW' });
+    if (attachedMode('va') !== 'xdp') throw new Error('no native mode');
+    return vethCable(a, b);
+  },
+};
+
+/** XDP at both ends, at one in generic mode, which the other's MTU is reason for. */
+export const xdpGeneric: CableType = {
+  name: 'XDP in generic mode', holdsBack: false, whole: false, plain: true,
+  make() {
+    veth('va', 'vb');
+    ip('link set vb mtu 9000');
+    const a = openEnd({ name: 'va', type: 'XDP' }), b = openEnd({ name: 'vb', type: 'XDP', mtu: 1500, mac: MAC_B });
+    if (attachedMode('va') !== 'xdpgeneric' || attachedMode('vb') !== 'xdp') throw new Error(`modes ${attachedMode('va')} and ${attachedMode('vb')}`);
+    return vethCable(a, b);
+  },
+};
+
 /** RAW at both ends of a veth, with an address that is not the device's at one. */
 export const raw: CableType = {
   name: 'RAW', holdsBack: false, whole: true,
   make() {
-    ip('link add va type veth peer vb');
-    ip('link set va up');
-    ip('link set vb up');
+    veth('va', 'vb');
     const a = openEnd({ name: 'va', type: 'RAW', mac: MAC_A }), b = openEnd({ name: 'eth0', dev: 'vb', type: 'RAW' });
-    return cable(a, b, {
-      cut: () => ip('link set va down'),
-      mend: () => ip('link set va up'),
-      gone: () => {
-        for (const dev of ['va', 'vb']) if (!/promiscuity 0 .*allmulti 0/.test(ip(`-d link show ${dev}`))) throw new Error(`${dev}: still promiscuous`);
-        ip('link del va');
-      },
-    });
+    return vethCable(a, b);
   },
 };

@@ -78,7 +78,7 @@ test('doctor finds this machine able, and each finding says for what', () => {
   assert.is(r.status, 0, r.stdout + r.stderr);
   const { ok, findings } = JSON.parse(r.stdout) as { ok: boolean; findings: { name: string; ok: boolean; need: string; fix?: string }[] };
   assert.ok(ok);
-  for (const name of ['kernel', 'node', 'build', 'seccomp notification', 'user namespaces', 'TAP device', 'raw packets', 'node headers', 'a program on a stack'])
+  for (const name of ['kernel', 'node', 'build', 'seccomp notification', 'user namespaces', 'TAP device', 'raw packets', 'XDP sockets', 'node headers', 'a program on a stack'])
     assert.ok(findings.some((f) => f.name === name), name);
   for (const f of findings) assert.is(f.ok, f.fix === undefined, f.name);
 });
@@ -90,6 +90,7 @@ test('doctor as an ordinary user names the command for what is missing', () => {
   const writable = spawnSync('stat', ['-c', '%a', '/dev/net/tun'], { encoding: 'utf8' }).stdout.trim().endsWith('6');
   assert.match(findings.find((f) => f.name === 'TAP device')!.fix!, writable ? /^sudo ip tuntap add dev nuse-eth0 mode tap vnet_hdr user 65534/ : /^sudo chmod 666 \/dev\/net\/tun$/);
   assert.match(findings.find((f) => f.name === 'raw packets')!.fix!, /sudo|unshare/);
+  assert.match(findings.find((f) => f.name === 'XDP sockets')!.fix!, /^run nuse with sudo, or write `viftype RAW`/);
 });
 
 /** Start nuse and wait for its program's first line. */

@@ -2,7 +2,7 @@
 import type { Lab } from './lab.js';
 
 export const NUSE4 = '192.0.2.10', PEER4 = '192.0.2.1', NUSE6 = '2001:db8::10', PEER6 = '2001:db8::1';
-export type WireType = 'TAP' | 'RAW';
+export type WireType = 'TAP' | 'RAW' | 'XDP';
 
 export interface Wire {
   /** Namespace that nuse is started in. */
@@ -15,8 +15,8 @@ export interface Wire {
 }
 
 /**
- * TAP: nuse attaches to a persistent TAP whose other side is the peer's own interface. RAW: a veth pair, nuse on the end in a
- * namespace where the kernel has no address.
+ * TAP: nuse attaches to a persistent TAP whose other side is the peer's own interface. RAW and XDP: a veth pair, nuse on the end in a
+ * namespace where the kernel has no address. Without a kernel at that end a veth leaves checksums to nobody, so for XDP the peer computes them.
  */
 export function wire(lab: Lab, type: WireType, extra = ''): Wire {
   const peer = lab.netns(`${type}p`);
@@ -27,6 +27,7 @@ export function wire(lab: Lab, type: WireType, extra = ''): Wire {
     dev = 'veth0';
     lab.sh(ns, 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1');
     lab.veth(ns, 'eth0', peer, dev);
+    if (type === 'XDP') lab.sh(peer, `ethtool -K ${dev} tx off`);
   }
   lab.addr(peer, dev, `${PEER4}/24`, `${PEER6}/64`);
   const conf = lab.file(`${type}.conf`, `interface eth0
