@@ -54,11 +54,16 @@ export interface Native extends NativeVifs, NativeRecords {
 
 /** The part of the addon that writes record files (host/debug/record_format.ts). */
 export interface NativeRecords {
-  /** A recorder's arrays over an attached memory, and the file that its blocks are appended to; a handle. */
+  /** A recorder's arrays over an attached memory, and the file, which is mapped into memory; a handle. */
   recordOpen(memory: number, fd: number, block: Uint8Array, staged: Uint8Array, regions: Uint32Array): number;
+  /** Begin a segment at the file's first byte: its bytes or -errno. */
+  recordBegin(record: number, header: Uint8Array): number;
   /** Append a block with its checks: its bytes or -errno. */
   recordBlock(record: number, length: number, staged: number, regions: number): number;
+  /** Forget it, the file cut to what has been written; 0 or -errno. */
   recordClose(record: number): number;
+  /** Which pages of `size` bytes of an attached memory are not all zero: out[page] becomes 1, else 0. 0 or -errno. */
+  memoryPages(memory: number, size: number, out: Uint8Array): number;
 }
 
 /** The addon is missing: it was not built. */

@@ -28,7 +28,7 @@ function stackOptions(command: Command): Command {
     .option('--host-loopback', 'USER: the gateway\'s address leads to the host\'s loopback interface')
     .option('--pcap <file>', 'write a pcapng of all interfaces')
     .option('--record <file>', 'record everything that enters the stack, for nuse replay')
-    .option('--record-limit <size>', 'size of a record file (default 1G): a full one becomes FILE.1')
+    .option('--record-limit <size>', 'size of a record file (default 256M): a full one becomes FILE.1')
     .option('--json', 'tell errors as JSON')
     .option('-v, --verbose', 'tell what happens, on stderr');
 }

@@ -13,7 +13,7 @@ import { FileSource } from './file_source.js';
 import { writing } from './writing.js';
 
 /** Size of a record file when nothing is said, bytes. */
-const DEFAULT_LIMIT = '1G';
+const DEFAULT_LIMIT = '256M';
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
 export interface RecordOptions {

@@ -11,6 +11,7 @@ import type { Core, CoreOptions } from '../core.js';
 import type { CoreMemory } from '../memory.js';
 import { CALLS, CALL_NAMES, type CallShape, type Inputs } from './calls.js';
 import { BLOCK_HEADER, BLOCK_LAST, Kind, SNAPSHOT_PAGE, encodeHeader, openBlock, type Build, type RecordHeader } from './record_format.js';
+import { stripes } from './lanesum.js';
 import { Rings } from './rings.js';
 
 /** Where blocks go. It takes them at once, or loses them and says so itself: recording never stops the core. */
@@ -18,12 +19,14 @@ export interface RecordSink {
   /** A segment begins. */
   start(header: Uint8Array, mem: CoreMemory, buffers: RecordBuffers): void;
   /**
-   * Append a block: buffers.block[0..length) (its header lacks the checks), then buffers.staged[0..staged) and the `regions`
-   * (address, length) pairs of linear memory in buffers.regions.
+   * Append a block: buffers.block[0..length) (its header lacks the checks) and zeros up to a whole stripe, then
+   * buffers.staged[0..staged), the `regions` (address, length) pairs of linear memory in buffers.regions, and zeros likewise.
    */
   block(length: number, staged: number, regions: number): void;
-  /** No more blocks in this segment. */
-  end(): void;
+  /** No more blocks in this segment; `last`: and no more segments. */
+  end(last: boolean): void;
+  /** Which pages of `size` bytes of linear memory are not all zero, if there is a faster way than to look at each word: 1 in `out`, else 0. */
+  pages?(size: number, out: Uint8Array): void;
 }
 
 /** The recorder's memory, the same for its whole life. */
@@ -45,8 +48,8 @@ const BLOCK_ROOM = 256 << 10;
 /** Records after which a block is written although nothing presses: what is left holds the longest call, IOV_MAX short pieces. */
 const BLOCK_FULL = BLOCK_ROOM - (96 << 10);
 const STAGED_ROOM = 64 << 10;
-/** Bytes that stand among the records, and bytes of one call that are copied to be written later. */
-const INLINE = 128, STAGE = 8 << 10;
+/** Bytes that stand among the records; bytes of one call that are copied to be written later. */
+const INLINE = 128, STAGE = 4 << 10;
 /** Pieces of one block: more than a call has, and runs of a snapshot. */
 const REGIONS = 512;
 const NOW = (A.HDR + A.HDR_NOW) >>> 2, WALL = (A.HDR + A.HDR_WALL_OFFSET) >>> 2;
@@ -119,7 +122,7 @@ export class Recorder implements Inputs {
     if (trap !== undefined) this.text(Kind.TRAP, trap.slice(0, TRAP_TEXT));
     this.open = false;
     this.writeBlock(BLOCK_LAST);
-    this.sink.end();
+    this.sink.end(true);
   }
   /** The sink has failed: the core goes on unrecorded. */
   abandon(): void { this.open = false; }
@@ -147,22 +150,22 @@ export class Recorder implements Inputs {
   }
   private rotate(): void {
     this.writeBlock(BLOCK_LAST);
-    this.sink.end();
+    this.sink.end(false);
     this.segment++;
     this.begin(true);
   }
   /** The whole memory, but for pages of zeros. */
   private snapshot(): void {
-    const pages = this.mem.u8.length / SNAPSHOT_PAGE;
+    const pages = this.usedPages();
     this.byte(Kind.SNAPSHOT);
     let runs: [number, number][] = [];
-    for (let page = 0; page < pages; page++) {
-      if (this.empty(page)) continue;
+    for (let page = 0; page < pages.length; page++) {
+      if (!pages[page]) continue;
       const last = runs[runs.length - 1];
       if (last && last[0] + last[1] === page) last[1]++;
       else runs.push([page, 1]);
     }
-    if (runs.length > REGIONS) runs = [[0, pages]];
+    if (runs.length > REGIONS) runs = [[0, pages.length]];
     this.varint(runs.length);
     for (const [page, count] of runs) {
       this.varint(page);
@@ -170,15 +173,23 @@ export class Recorder implements Inputs {
     }
     this.writeBlock(0);
   }
-  private empty(page: number): boolean {
-    const { u32 } = this.mem, end = (page + 1) * (SNAPSHOT_PAGE / 4);
-    for (let i = end - SNAPSHOT_PAGE / 4; i < end; i++) if (u32[i]) return false;
-    return true;
+  /** For each page, 1 when it is not all zero. */
+  private usedPages(): Uint8Array {
+    const { u8, u32 } = this.mem, pages = new Uint8Array(u8.length / SNAPSHOT_PAGE), words = SNAPSHOT_PAGE / 4;
+    if (this.sink.pages) this.sink.pages(SNAPSHOT_PAGE, pages);
+    else for (let page = 0; page < pages.length; page++) {
+      let i = page * words;
+      const end = i + words;
+      while (i < end && !u32[i]) i++;
+      pages[page] = i < end ? 1 : 0;
+    }
+    return pages;
   }
   private writeBlock(flags: number): void {
-    openBlock(this.view, (this.options.id + this.segment) >>> 0, this.sequence++, this.at, this.bulk, flags);
-    this.written.bytes += this.at + this.bulk;
-    this.size += this.at + this.bulk;
+    const length = stripes(this.at), bulk = stripes(this.bulk);
+    openBlock(this.view, (this.options.id + this.segment) >>> 0, this.sequence++, length, bulk, flags);
+    this.written.bytes += length + bulk;
+    this.size += length + bulk;
     this.sink.block(this.at, this.staged, this.region / 2);
     this.at = BLOCK_HEADER;
     this.staged = this.region = this.bulk = 0;
@@ -342,10 +353,10 @@ export class Recorder implements Inputs {
       return;
     }
     this.varint(n * 2);
-    const { block } = this.buffers;
-    let { at } = this;
-    for (let i = p; i < p + n; i++) block[at++] = u8[i];
-    this.at = at;
+    const { view } = this, { block } = this.buffers, source = this.mem.view, words = n & ~3;
+    for (let i = 0; i < words; i += 4) view.setUint32(this.at + i, source.getUint32(p + i, true), true);
+    for (let i = words; i < n; i++) block[this.at + i] = u8[p + i];
+    this.at += n;
   }
   reserved(handle: number, n: number): void {
     const last = handle === this.reserver, pairs = last ? this.reservation : this.reservations.get(handle);

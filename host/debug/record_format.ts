@@ -1,16 +1,17 @@
 // Record files (docs/record.md): a header, then blocks. A block is a header of its own, records, and the bulk bytes that
-// these records name. All numbers are little-endian.
+// these records name; header, records and bulk are filled up with zeros to whole stripes of their check. All numbers are
+// little-endian.
 import { MAX_MEMORY_BYTES, MAX_SOCKETS } from '../config/config.js';
-import { LaneSum, laneSum } from './lanesum.js';
+import { LaneSum, laneSum, stripes } from './lanesum.js';
 
 /** "NUSEREC1" */
 const MAGIC_LO = 0x4553554e, MAGIC_HI = 0x31434552;
-const FORMAT = 1;
+const FORMAT = 2;
 /** Header without its text. */
 const HEADER_FIXED = 160;
 const TEXT_MAX = 65536;
 
-/** Block header: magic, segment, sequence, length of records, length of bulk, flags, check of bulk, check of the rest. */
+/** Block header: magic, segment, sequence, length of records, length of bulk, flags, check of bulk, check of the rest but the magic. */
 export const BLOCK_HEADER = 32;
 const BLOCK_MAGIC = 0x4b4c424e;
 export const BLOCK_LAST = 1;
@@ -20,6 +21,8 @@ export const BULK_MAX = 1 << 30;
 
 /** First byte of a record. Numbers 1 to 63 are calls (CALLS). */
 export const enum Kind {
+  /** No record: what a block is filled up with. */
+  NONE = 0,
   /** The call above returned 0 or nothing. */
   ZERO = 0x40,
   /** zigzag varint: what the call above returned. */
@@ -78,7 +81,7 @@ export class RecordError extends Error {
 
 export function encodeHeader(h: RecordHeader): Uint8Array {
   const text = new TextEncoder().encode(h.text).subarray(0, TEXT_MAX);
-  const out = new Uint8Array(HEADER_FIXED + text.length + 4), v = new DataView(out.buffer);
+  const out = new Uint8Array(stripes(HEADER_FIXED + text.length + 4)), v = new DataView(out.buffer);
   const u32 = [MAGIC_LO, MAGIC_HI, FORMAT, out.length, h.abi, BUILDS.indexOf(h.build)];
   u32.forEach((x, i) => v.setUint32(4 * i, x, true));
   out.set(h.coreHash.subarray(0, 32), 24);
@@ -94,7 +97,7 @@ export function encodeHeader(h: RecordHeader): Uint8Array {
 
 /** Bytes to read in order to know the length of a header. */
 export const HEADER_START = 16;
-export const HEADER_MAX = HEADER_FIXED + TEXT_MAX + 4;
+export const HEADER_MAX = stripes(HEADER_FIXED + TEXT_MAX + 4);
 
 /** Length of the header that begins with these HEADER_START bytes. Throws RecordError. */
 export function headerLength(file: string, start: Uint8Array): number {
@@ -116,7 +119,7 @@ export function decodeHeader(file: string, b: Uint8Array): RecordHeader {
   const v = new DataView(b.buffer, b.byteOffset, n);
   if (v.getUint32(n - 4, true) !== laneSum(b.subarray(0, n - 4))) throw damaged(0, 'the check of the header does not match');
   const length = v.getUint32(128, true), pages = v.getUint32(76, true), sockets = v.getUint32(80, true), date = v.getFloat64(56, true), now = v.getFloat64(88, true);
-  if (length !== n - HEADER_FIXED - 4) throw damaged(128, `a text of ${length} bytes`);
+  if (stripes(HEADER_FIXED + length + 4) !== n) throw damaged(128, `a text of ${length} bytes`);
   if (pages < 1 || pages * SNAPSHOT_PAGE > MAX_MEMORY_BYTES) throw damaged(76, `a memory of ${pages} pages`);
   if (sockets > MAX_SOCKETS) throw damaged(80, `${sockets} sockets`);
   if (!(now >= 0 && now < 2 ** 63)) throw damaged(88, 'the initial time is none');
@@ -124,7 +127,7 @@ export function decodeHeader(file: string, b: Uint8Array): RecordHeader {
     abi: v.getUint32(16, true), build: BUILDS[v.getUint32(20, true)] ?? 'other', coreHash: b.slice(24, 56), date: Number.isFinite(date) ? date : 0,
     segment: v.getUint32(64, true), segmentId: v.getUint32(68, true), snapshot: v.getUint32(72, true) === 1,
     memoryBytes: pages * SNAPSHOT_PAGE, maxSockets: sockets, now, seed: b.slice(96, 128),
-    text: new TextDecoder().decode(b.subarray(HEADER_FIXED, n - 4)),
+    text: new TextDecoder().decode(b.subarray(HEADER_FIXED, HEADER_FIXED + length)),
   };
 }
 
@@ -141,12 +144,25 @@ export interface BlockHeader {
  * checks, which whoever writes the block adds with sealBlock or in C.
  */
 export function openBlock(block: DataView, segmentId: number, sequence: number, length: number, bulk: number, flags: number): void {
-  [BLOCK_MAGIC, segmentId, sequence, length - BLOCK_HEADER, bulk, flags].forEach((x, i) => block.setUint32(4 * i, x, true));
+  block.setUint32(0, BLOCK_MAGIC, true);
+  block.setUint32(4, segmentId, true);
+  block.setUint32(8, sequence, true);
+  block.setUint32(12, length - BLOCK_HEADER, true);
+  block.setUint32(16, bulk, true);
+  block.setUint32(20, flags, true);
 }
 export function sealBlock(block: Uint8Array, length: number, bulkCheck: number): void {
   const v = new DataView(block.buffer, block.byteOffset, BLOCK_HEADER);
   v.setUint32(24, bulkCheck, true);
-  v.setUint32(28, new LaneSum().add(block, 0, 28).add(block, BLOCK_HEADER, length).value, true);
+  v.setUint32(28, recordsCheck(block.subarray(0, BLOCK_HEADER), block.subarray(BLOCK_HEADER, length)), true);
+}
+/** Of a block's header and records. The magic counts as zero, because it is written last; the check itself, too. */
+function recordsCheck(header: Uint8Array, records: Uint8Array): number {
+  // Not slice(), which gives a view of a Buffer.
+  const copy = new Uint8Array(header);
+  copy.fill(0, 0, 4);
+  copy.fill(0, 28);
+  return new LaneSum().add(copy).add(records).value;
 }
 
 /** The block header in these bytes of the segment, or why there is none. */
@@ -162,6 +178,5 @@ export function readBlockHeader(b: Uint8Array, segmentId: number, sequence: numb
 
 /** Whether header and records have their check. */
 export function recordsMatch(header: Uint8Array, records: Uint8Array): boolean {
-  const want = new DataView(header.buffer, header.byteOffset, BLOCK_HEADER).getUint32(28, true);
-  return new LaneSum().add(header, 0, 28).add(records).value === want;
+  return recordsCheck(header, records) === new DataView(header.buffer, header.byteOffset, BLOCK_HEADER).getUint32(28, true);
 }

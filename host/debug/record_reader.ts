@@ -1,9 +1,9 @@
 // Reading record files. A file is as hostile as the network: every length, number and place in it is checked, and what is
 // wrong is told with the byte where it is wrong.
 import {
-  BLOCK_HEADER, HEADER_MAX, HEADER_START, RecordError, decodeHeader, headerLength, readBlockHeader, recordsMatch, type BlockHeader, type RecordHeader,
+  BLOCK_HEADER, HEADER_MAX, HEADER_START, Kind, RecordError, decodeHeader, headerLength, readBlockHeader, recordsMatch, type BlockHeader, type RecordHeader,
 } from './record_format.js';
-import { laneSum } from './lanesum.js';
+import { STRIPE, laneSum } from './lanesum.js';
 
 /** Where a record is read from. */
 export interface RecordSource {
@@ -47,11 +47,12 @@ export class RecordReader {
   get offset(): number { return this.base + this.at; }
   /** Whether another record follows; goes on to the next block. */
   more(): boolean {
-    while (this.at >= this.records.length) {
-      if (this.bulkAt !== this.bulk.length) throw this.bad('the bulk bytes of the block are not used up');
+    for (;;) {
+      while (this.records[this.at] === (Kind.NONE as number)) this.at++;
+      if (this.at < this.records.length) return true;
+      if (this.bulk.length - this.bulkAt >= STRIPE) throw this.bad('the bulk bytes of the block are not used up');
       if (this.block?.last || this.truncated !== undefined || !this.load()) return false;
     }
-    return true;
   }
   /** A file that was not closed ends where its blocks end: with a notice, not an error. A block that is there but damaged is one. */
   private load(): boolean {

@@ -40,6 +40,8 @@ class Ring {
 export type OnFrames = (slot: number, first: number, count: number) => void;
 
 export class Rings {
+  /** The slots that are known. */
+  readonly slots: number[] = [];
   private readonly rings: Ring[] = [];
   /** Takes up the rings as they are. */
   constructor(private readonly m: CoreMemory) { this.discover(); }
@@ -49,10 +51,11 @@ export class Rings {
     const { u32 } = this.m;
     for (let slot = 0; slot < A.VIF_MAX; slot++) {
       const base = (A.VIF + slot * A.VIF_STRIDE) >>> 2;
-      if (u32[base + (A.VIF_IFINDEX >>> 2)] && !this.rings.some((r) => r.slot === slot)) this.rings.push(new Ring(slot, base, u32[base + (A.VIF_TX_HEAD >>> 2)]));
+      if (!u32[base + (A.VIF_IFINDEX >>> 2)] || this.slots.includes(slot)) continue;
+      this.rings.push(new Ring(slot, base, u32[base + (A.VIF_TX_HEAD >>> 2)]));
+      this.slots.push(slot);
     }
   }
-  get slots(): readonly number[] { return this.rings.map((r) => r.slot); }
 
   /** Tell of what is new in each ring. */
   produced(fn: OnFrames): void {

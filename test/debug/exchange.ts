@@ -2,7 +2,7 @@
 import * as A from '../../host/abi/constants.js';
 import type { Core, CoreOptions } from '../../host/core.js';
 import { MemoryRecord } from '../../host/debug/memory_record.js';
-import { Recorder } from '../../host/debug/record.js';
+import { Recorder, type RecordSink } from '../../host/debug/record.js';
 import { CORE_BYTES, MS, module } from '../harness/core.js';
 import { AF_INET, OUR_MAC, PEER_MAC, SOCK_DGRAM, SOCK_STREAM, TestHost } from '../harness/host.js';
 
@@ -21,12 +21,12 @@ export interface Recorded {
   recorder: Recorder;
 }
 
-/** A test host whose core is recorded. */
-export async function recorded(options: Parameters<typeof TestHost.create>[0] = {}, segmentBytes?: number): Promise<Recorded> {
+/** A test host whose core is recorded: in memory, or where `sinkOf` says. */
+export async function recorded(options: Parameters<typeof TestHost.create>[0] = {}, segmentBytes?: number, sinkOf?: (core: Core) => RecordSink): Promise<Recorded> {
   const record = new MemoryRecord();
   let recorder: Recorder | undefined;
   const layer = (core: Core, own: CoreOptions): Core => {
-    recorder = new Recorder(core, record, { core: own, identity: { hash, build: 'other' }, date: 0, id: 7, text: 'test', segmentBytes });
+    recorder = new Recorder(core, sinkOf?.(core) ?? record, { core: own, identity: { hash, build: 'other' }, date: 0, id: 7, text: 'test', segmentBytes });
     return recorder.core;
   };
   const host = await TestHost.create({ ...SMALL, ...options, layer });
@@ -57,8 +57,8 @@ function drain(h: TestHost, s: number): number {
 }
 
 /** Run the exchange; the recorded side. `turns`: how long. */
-export async function exchange(turns = 300, segmentBytes?: number): Promise<Recorded> {
-  const a = await recorded({ seed: 1, addresses: [{ address: US, prefix: 24 }], config: { neighbours: [{ dev: 'eth0', address: THEM, mac: PEER_MAC }] } }, segmentBytes);
+export async function exchange(turns = 300, segmentBytes?: number, sinkOf?: (core: Core) => RecordSink): Promise<Recorded> {
+  const a = await recorded({ seed: 1, addresses: [{ address: US, prefix: 24 }], config: { neighbours: [{ dev: 'eth0', address: THEM, mac: PEER_MAC }] } }, segmentBytes, sinkOf);
   const b = await TestHost.create({ seed: 2, addresses: [{ address: THEM, prefix: 24 }], config: { neighbours: [{ dev: 'eth0', address: US, mac: OUR_MAC }] } });
   const us = a.host, them = b;
   // The harness gives both the same address: frames are readdressed on their way.
