@@ -114,7 +114,6 @@ export function sysctlInit(): void {
   sysctlSet(Sysctl.TCP_SACK, 1);
   sysctlSet(Sysctl.TCP_DSACK, 1);
   sysctlSet(Sysctl.TCP_WINDOW_SCALING, 1);
-  sysctlSet(Sysctl.TCP_ECN, 0);
   sysctlSet(Sysctl.TCP_ECN, 2); // when the peer asks
   sysctlSet(Sysctl.TCP_SYNCOOKIES, 1);
   sysctlSet(Sysctl.TCP_MAX_SYN_BACKLOG, 512);
