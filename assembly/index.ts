@@ -35,8 +35,8 @@ export { ctl_tproxy, sys_reject, sys_request_answer, sys_request_take } from "./
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
-/** With the digest's last stripe it fits into DATA. */
-const FRAME_MAX: usize = DATA_SIZE - 64;
+/** With what the digest writes behind it, it fits into DATA. */
+const FRAME_MAX: usize = DATA_SIZE - 128;
 /** What the red zones of the sanitizer build add to a buffer and its record. */
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
@@ -96,7 +96,10 @@ export function poll(nrx: u32): void {
 /** Write up to `max` pending readiness events to EVENTS; their number. */
 export function events(max: u32): u32 { return sockEvents(max); }
 
-/** Gather the frame of the transmit descriptor at `d` at DATA, and write its digest to HDR_DIGEST. Its length; 0 when that is more than a frame can have. */
+/**
+ * Gather the frame of the transmit descriptor at `d` at DATA, and write its digest to HDR_DIGEST. Its length; 0 when that is more than a frame can have.
+ * Writes nothing but those two.
+ */
 export function frame_take(d: usize): u32 {
   const pieces = min<u32>(load<u16>(d, TXD_NFRAGS), TXD_MAX_FRAGS);
   let n: usize = 0;
