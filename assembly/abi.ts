@@ -57,6 +57,8 @@ export const HDR_TX_PENDING: u32 = 80;
 export const HDR_MAX_SOCKETS: u32 = 84;
 /** u32 out: iovec entries or bytes, by the call that says so. */
 export const HDR_RESULT: u32 = 88;
+/** 4 u32 out of frame_take. */
+export const HDR_DIGEST: u32 = 96;
 
 // ---- Receive descriptor, RX_DESC_SIZE bytes ----
 // The core posts (buf, cap); the host stores the frame at buf, may use the RX_HEADROOM bytes

@@ -1,8 +1,10 @@
 // Every export of the core, and nothing else.
 import {
-  ABI_VERSION, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED, Usage, VIF_MAX,
+  ABI_VERSION, DATA, DATA_SIZE, Errno, HDR, HDR_ABI, HDR_DEADLINE, HDR_DIGEST, HDR_MAGIC, HDR_MAX_SOCKETS, HDR_MEMORY, HDR_SEED,
+  TXD_FRAGS, TXD_MAX_FRAGS, TXD_NFRAGS, Usage, VIF_MAX,
 } from "./abi";
 import { arenaInit, arenaIsLarge, arenaLeft, arenaSeal, arenaUsed, carve } from "./lib/arena";
+import { digest } from "./lib/digest";
 import { drbgInit } from "./lib/drbg";
 import { hashInit } from "./lib/hash";
 import { poolUsed } from "./lib/pool";
@@ -33,6 +35,8 @@ export { ctl_tproxy, sys_reject, sys_request_answer, sys_request_take } from "./
 import { macCopy } from "./wire/ethernet";
 
 const DEFAULT_SOCKETS: u32 = 4096;
+/** With what the digest writes behind it, it fits into DATA. */
+const FRAME_MAX: usize = DATA_SIZE - 128;
 /** What the red zones of the sanitizer build add to a buffer and its record. */
 const GUARD: u32 = isDefined(SANITIZE) ? 192 : 0;
 /** Transmit rings are carved at init, so that devices can come and go later. */
@@ -91,6 +95,23 @@ export function poll(nrx: u32): void {
 
 /** Write up to `max` pending readiness events to EVENTS; their number. */
 export function events(max: u32): u32 { return sockEvents(max); }
+
+/**
+ * Gather the frame of the transmit descriptor at `d` at DATA, and write its digest to HDR_DIGEST. Its length; 0 when that is more than a frame can have.
+ * Writes nothing but those two.
+ */
+export function frame_take(d: usize): u32 {
+  const pieces = min<u32>(load<u16>(d, TXD_NFRAGS), TXD_MAX_FRAGS);
+  let n: usize = 0;
+  for (let i: u32 = 0; i < pieces; i++) {
+    const f = d + (<usize>i << 3), length = <usize>load<u32>(f, TXD_FRAGS + 4);
+    if (length > FRAME_MAX || n + length > FRAME_MAX) return 0;
+    memory.copy(<usize>DATA + n, load<u32>(f, TXD_FRAGS), length);
+    n += length;
+  }
+  digest(DATA, n, HDR + HDR_DIGEST);
+  return <u32>n;
+}
 
 /**
  * Make the Ethernet device behind vif slot `vif`, down and without addresses.

@@ -10,7 +10,7 @@ const HEADERS = '/usr/include/ns3/core-module.h';
 const median = (v: number[]): number => [...v].sort((a, b) => a - b)[v.length >> 1];
 
 /** Hosts on either side, connections, virtual seconds. */
-const DUMBBELLS = [[1, 1, 60], [50, 100, 3]] as const;
+const DUMBBELLS = [[1, 1, 120], [50, 100, 3]] as const;
 const IDLE = [500, 1000, 10_000];
 
 interface Speed {

@@ -52,8 +52,6 @@ export class Stack {
   tap?: FrameTap;
   /** poll() has something to do although its deadline is later: buffers to free, a call's output to send. */
   pollWanted = true;
-  /** Sent frames may stay with the core until it is polled anyway, unless somebody waits for their return. For vifs that take all at once. */
-  lazyReturn = false;
   private turnCount = 0;
 
   constructor(readonly core: Core, readonly hooks: StackHooks = {}) {}
@@ -166,21 +164,13 @@ export class Stack {
         continue;
       }
       // The core frees what was sent, and moves up what it holds back, at its next poll.
-      if (n && !(this.lazyReturn && this.nobodyWaits(port, tail, n))) this.pollWanted = true;
+      if (n) this.pollWanted = true;
       if (n && this.tap) this.tapSent(this.tap, port, tail, n, at);
       if (n < Math.min(waiting, TX_BUDGET)) {
         port.txBlocked = true;
         this.hooks.blocked?.(port);
       }
     }
-  }
-
-  /** Whether no frame was held back for want of a descriptor, and none is charged to a socket. */
-  private nobodyWaits(port: Port, tail: number, n: number): boolean {
-    const h = (A.VIF + port.slot * A.VIF_STRIDE) >>> 2, { u32 } = this.core.mem, ring = u32[h + (A.VIF_TX_RING >>> 2)], mask = u32[h + (A.VIF_TX_SIZE >>> 2)] - 1;
-    if (n > mask >>> 1) return false;
-    for (let k = 0; k < n; k++) if (u32[(ring + ((tail + k) & mask) * A.TX_DESC_SIZE + A.TXD_CHARGE) >>> 2]) return false;
-    return true;
   }
 
   private tapSent(tap: FrameTap, port: Port, tail: number, n: number, at: number): void {
@@ -191,7 +181,7 @@ export class Stack {
 }
 
 /** Make the core's device for a vif: down, without addresses. Its ifindex; throws with the errno's name as code. */
-export function registerDevice(core: Core, slot: number, vif: Vif): number {
+export function registerDevice(core: Core, slot: number, vif: Pick<Vif, 'name' | 'mac' | 'mtu' | 'features'>): number {
   core.mem.putCstring(A.ARG, vif.name, 16);
   core.mem.u8.set(vif.mac.split(':').map((h) => parseInt(h, 16)), A.ARG + 16);
   const r = core.exports.dev_register(slot, A.ARG, A.ARG + 16, vif.mtu, vif.features);

@@ -18,35 +18,32 @@ export function hashInit(): void {
 export function sipHash(p: usize, n: usize, k0: u64, k1: u64): u64 {
   let v0 = k0 ^ 0x736f6d6570736575, v1 = k1 ^ 0x646f72616e646f6d, v2 = k0 ^ 0x6c7967656e657261, v3 = k1 ^ 0x7465646279746573;
   const end = p + (n & ~7);
-  let m: u64;
   let last = (<u64>n) << 56;
-  let phase = 0; // 0: words, 1: last word done, 2: finalisation
-  while (true) {
-    let rounds = 2;
-    m = 0;
+  for (let i: usize = 0; i < (n & 7); i++) last |= (<u64>load<u8>(end + i)) << (i << 3);
+  // Two rounds for each word and for the last one, then twice two with nothing to take in.
+  let left = 3;
+  while (left) {
+    let m: u64 = 0;
     if (p < end) {
       m = load<u64>(p);
       p += 8;
-    } else if (phase == 0) {
-      const rest = n & 7;
-      for (let i: usize = 0; i < rest; i++) last |= (<u64>load<u8>(p + i)) << (i << 3);
-      m = last;
-      phase = 1;
     } else {
-      v2 ^= 0xff;
-      rounds = 4;
-      phase = 2;
+      if (left == 3) m = last;
+      else if (left == 2) v2 ^= 0xff;
+      left--;
     }
     v3 ^= m;
-    for (let i = 0; i < rounds; i++) {
-      v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
-      v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
-      v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
-      v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
-    }
+    v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
+    v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
+    v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
+    v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
+    v0 += v1; v1 = rotl<u64>(v1, 13); v1 ^= v0; v0 = rotl<u64>(v0, 32);
+    v2 += v3; v3 = rotl<u64>(v3, 16); v3 ^= v2;
+    v0 += v3; v3 = rotl<u64>(v3, 21); v3 ^= v0;
+    v2 += v1; v1 = rotl<u64>(v1, 17); v1 ^= v2; v2 = rotl<u64>(v2, 32);
     v0 ^= m;
-    if (phase == 2) return v0 ^ v1 ^ v2 ^ v3;
   }
+  return v0 ^ v1 ^ v2 ^ v3;
 }
 
 /** 32-bit table hash of `n` bytes at `p` under this instance's key. */

@@ -83,6 +83,18 @@ const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 /** Routes per prefix length 0..128. */
 const LENGTHS: usize = memory.data(129 * 4, 4);
 const KEY: usize = memory.data(24, 8);
+/** What fibLookup found of late, by a hash of the destination's last word: one flow's packets do not pay for every prefix length each time. */
+@unmanaged @final class Recent {
+  dst0: u64; dst1: u64;
+  oif: u32;
+  /** Of when it was found; another one now: it is worth nothing. */
+  genid: u32;
+  route: usize;
+
+  @inline get dst(): usize { return changetype<usize>(this); }
+}
+const RECENT: usize = memory.data(16 * 32, 8);
+const RECENT_SHIFT: u32 = 32 - 4;
 
 export function fibInit(): void {
   POOL.init(Usage.ROUTES, offsetof<Route>(), arenaIsLarge() ? MAX : FEW);
@@ -183,6 +195,19 @@ export function fibCapacity(): u32 { return POOL.capacity; }
 
 /** Longest match with a device that is up (and is `oif` unless 0), best metric first; null when there is none. */
 export function fibLookup(dst: usize, oif: u32): Route | null {
+  const e = changetype<Recent>(RECENT + (<usize>((load<u32>(dst, 12) * 0x9e3779b1) >>> RECENT_SHIFT)) * offsetof<Recent>());
+  if (e.genid == S.genid && e.oif == oif && addrEqual(e.dst, dst) && usable(changetype<Route>(e.route))) return changetype<Route>(e.route);
+  const r = longestMatch(dst, oif);
+  // Which of the default routers learnt it is depends on their neighbour entries, too.
+  if (!r || (!r.plen && r.fromRa)) return r;
+  addrCopy(e.dst, dst);
+  e.oif = oif;
+  e.genid = S.genid;
+  e.route = changetype<usize>(r);
+  return r;
+}
+
+function longestMatch(dst: usize, oif: u32): Route | null {
   const floor: i32 = addrIsV4(dst) ? 96 : 0;
   for (let plen: i32 = 128; plen >= floor; plen--) {
     if (!load<u32>(LENGTHS + (<usize>plen << 2))) continue;

@@ -31,6 +31,7 @@ export const HDR_EVENTS_PENDING = 76;
 export const HDR_TX_PENDING = 80;
 export const HDR_MAX_SOCKETS = 84;
 export const HDR_RESULT = 88;
+export const HDR_DIGEST = 96;
 export const RX_DESC_SIZE = 32;
 export const RX_RING = 64;
 export const RX_HEADROOM = 64;

@@ -5,6 +5,8 @@ export interface CoreExports {
   init(): void;
   poll(nrx: number): void;
   events(max: number): number;
+  /** Gathers the frame of a transmit descriptor at DATA and writes its digest to HDR_DIGEST; its length. */
+  frame_take(descriptor: number): number;
   dev_register(vif: number, namePtr: number, macPtr: number, mtu: number, features: number): number;
   drop_counters(): number;
   mib_counters(): number;

@@ -50,7 +50,10 @@ function frames(m: CoreMemory, io: Inputs, n: number): void {
   }
 }
 
-export const CALLS: { readonly [K in keyof CoreExports]: CallShape } = {
+/** What enters a core: every call but those that change nothing which another one sees. */
+export type CallName = Exclude<keyof CoreExports, 'frame_take'>;
+
+export const CALLS: { readonly [K in CallName]: CallShape } = {
   // Its parameters are in the header of the record.
   init: { id: 1, args: 0 },
   poll: { id: 2, args: 1, reads: (m, io, n) => frames(m, io, n) },
@@ -127,7 +130,6 @@ export const CALLS: { readonly [K in keyof CoreExports]: CallShape } = {
   },
 };
 
-export type CallName = keyof CoreExports;
 export const CALL_NAMES = Object.keys(CALLS) as CallName[];
 /** Number in a record -> name. */
 export const CALL_BY_ID: ReadonlyMap<number, CallName> = new Map(CALL_NAMES.map((n) => [CALLS[n].id, n]));

@@ -42,7 +42,7 @@ export class Channel {
   private readonly sent: SimEvent;
   private isUp = true;
   /** When the latest frame arrives that none may pass. */
-  private lastArrival = 0;
+  private lastArrival = -0;
 
   constructor(
     private readonly sim: Simulation, private readonly owner: Entity, parameters: { rate: number; delay: number }, public queue: PacketQueue,
@@ -50,7 +50,7 @@ export class Channel {
   ) {
     this.rate = parameters.rate;
     this.delay = parameters.delay;
-    this.sent = new SimEvent(0, owner.id, 0, () => {
+    this.sent = new SimEvent(-0, owner.id, 0, () => {
       this.propagate(this.sending!);
       this.next();
     });
@@ -108,13 +108,23 @@ export class Channel {
   }
 
   private propagate(p: Packet): void {
-    const { fate, stats, sim, owner, arrivals } = this;
+    const { stats, sim, owner } = this;
     stats.frames++;
     stats.bytes += p.frame.length;
     if (!this.isUp) {
       this.isDown(p.frame);
       return;
     }
+    if (this.rules.length) {
+      this.befall(p);
+      return;
+    }
+    const at = this.lastArrival = Math.max(sim.now + this.delay, this.lastArrival);
+    this.arrivals.add(at, owner.id, sim.sequence(owner, at), p);
+  }
+  /** The rules decide what becomes of a frame. */
+  private befall(p: Packet): void {
+    const { fate, stats, sim, owner, arrivals } = this;
     fate.lost = fate.corrupt = fate.overtakes = false;
     fate.copies = fate.extra = 0;
     for (const rule of this.rules) rule(fate, p.frame, sim.now);

@@ -2,8 +2,8 @@
 import type { Arrivals } from './channel.js';
 import { Packet } from './packet.js';
 
-/** What goes before each frame: time (f64), sequence (f64), origin, link * 4 + direction * 2 + overtakes, length (u32 each). */
-const HEAD = 32, ALIGN = 8;
+/** What goes before each frame: time (f64), sequence (f64), origin, link * 4 + direction * 2 + overtakes, length (u32 each), 4 bytes of nothing, digest (4 i32). */
+const HEAD = 48, DIGEST = 32, ALIGN = 8;
 const padded = (n: number): number => Math.ceil(n / ALIGN) * ALIGN;
 
 /** Collects what leaves for one other part. */
@@ -29,6 +29,10 @@ export class Outlet {
     this.view.setUint32(at + 16, origin, true);
     this.view.setUint32(at + 20, way, true);
     this.view.setUint32(at + 24, length, true);
+    this.view.setInt32(at + DIGEST, p.d1, true);
+    this.view.setInt32(at + DIGEST + 4, p.d2, true);
+    this.view.setInt32(at + DIGEST + 8, p.d3, true);
+    this.view.setInt32(at + DIGEST + 12, p.d4, true);
     this.bytes.set(p.frame, at + HEAD);
     this.used = at + size;
     p.release();
@@ -62,7 +66,12 @@ export function takeIn(message: Uint8Array<ArrayBuffer>, inlet: (link: number, d
   const view = new DataView(message.buffer, message.byteOffset, message.length);
   for (let at = 0; at < message.length;) {
     const way = view.getUint32(at + 20, true), length = view.getUint32(at + 24, true), to = inlet(way >>> 2, way >>> 1 & 1);
-    const p = Packet.copy(message.subarray(at + HEAD, at + HEAD + length));
+    const p = Packet.make(length);
+    p.frame.set(message.subarray(at + HEAD, at + HEAD + length));
+    p.d1 = view.getInt32(at + DIGEST, true);
+    p.d2 = view.getInt32(at + DIGEST + 4, true);
+    p.d3 = view.getInt32(at + DIGEST + 8, true);
+    p.d4 = view.getInt32(at + DIGEST + 12, true);
     to[way & 1 ? 'overtake' : 'add'](view.getFloat64(at, true), view.getUint32(at + 16, true), view.getFloat64(at + 8, true), p);
     at += HEAD + padded(length);
   }

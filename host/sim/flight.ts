@@ -6,9 +6,9 @@ import type { Simulation } from './simulation.js';
 /** Arrivals with their keys, in parallel rings. */
 export class Flight {
   /** The arrival of the first one. */
-  private readonly event = new SimEvent(0, 0, 0, () => this.arrive());
-  private times: number[] = [];
-  private sequences: number[] = [];
+  private readonly event = new SimEvent(-0, 0, 0, () => this.arrive());
+  private times = new Float64Array(0);
+  private sequences = new Float64Array(0);
   private packets: (Packet | undefined)[] = [];
   /** The rings' length less one, a power of two less one; where the first one is; how many there are. */
   private mask = -1;
@@ -47,11 +47,10 @@ export class Flight {
   }
 
   private grow(): void {
-    const { head, count, mask } = this, size = Math.max(8, 2 * count);
-    const longer = <T>(ring: T[], fill: T): T[] => Array.from({ length: size }, (_, i) => (i < count ? ring[(head + i) & mask] : fill));
-    this.times = longer(this.times, 0);
-    this.sequences = longer(this.sequences, 0);
-    this.packets = longer(this.packets, undefined);
+    const { head, count, mask, times, sequences, packets } = this, size = Math.max(8, 2 * count), at = (i: number): number => (head + i) & mask;
+    this.times = new Float64Array(size).map((_, i) => (i < count ? times[at(i)] : 0));
+    this.sequences = new Float64Array(size).map((_, i) => (i < count ? sequences[at(i)] : 0));
+    this.packets = Array.from({ length: size }, (_, i) => (i < count ? packets[at(i)] : undefined));
     this.head = 0;
     this.mask = size - 1;
   }

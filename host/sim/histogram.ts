@@ -12,8 +12,8 @@ export interface HistogramCount {
 export class DurationHistogram {
   private readonly counts = new Float64Array(BUCKETS);
   count = 0;
-  private sum = 0;
-  private longest = 0;
+  private sum = -0;
+  private longest = -0;
 
   /** `ns`: up to an hour; longer counts as that. */
   add(ns: number): void {

@@ -1,17 +1,17 @@
 // A simulated machine: a core with its own memory and its interfaces, driven by the events of a simulation. Whatever its
 // applications are written in, they live on `sockets` and on the virtual clock.
-import { HDR, HDR_DEADLINE, HDR_NOW, HDR_WALL_OFFSET } from '../abi/constants.js';
+import { EVENTS, EVENTS_MAX, HDR, HDR_DEADLINE, HDR_EVENTS_PENDING, HDR_NOW, HDR_TX_PENDING, HDR_WALL_OFFSET } from '../abi/constants.js';
 import type { StackConfig } from '../config/config.js';
 import { applyConfig } from '../control/apply.js';
 import { createCore, type Core, type CoreOptions } from '../core.js';
 import { CoreSockets, type SocketDriver } from '../sockets/core_sockets.js';
 import { guardedExports } from '../sockets/guarded.js';
-import { Stack, asCoreTrap, registerDevice } from '../stack.js';
+import { asCoreTrap, registerDevice } from '../stack.js';
 import { coreSeed } from './random.js';
 import type { Packet } from './packet.js';
 import { SpinError, type Simulation, type Turner } from './simulation.js';
 import { TraceHash } from './trace_hash.js';
-import type { SimVif } from './vif.js';
+import { Receiver, type SimVif } from './vif.js';
 
 /** The core's clock at the start of a run, ns: 0 means "never" to some of its fields. */
 export const START = 1e9;
@@ -19,6 +19,8 @@ export const START = 1e9;
 export const WALL_START = 1_767_225_600_000_000_000n;
 /** Turns in a row at one instant: more, and an application calls without end. */
 const SPIN_TURNS = 100_000;
+const NOW = (HDR + HDR_NOW) >>> 2, DEADLINE = (HDR + HDR_DEADLINE) >>> 2, PENDING = (HDR + HDR_EVENTS_PENDING) >>> 2, WAITING = (HDR + HDR_TX_PENDING) >>> 2;
+const NEVER = 0xffffffff;
 
 export interface NodeOptions {
   /** The core's module. */
@@ -36,11 +38,13 @@ export interface NodeOptions {
 export class SimNode implements Turner, SocketDriver {
   readonly id: number;
   readonly name: string;
-  readonly stack: Stack;
   readonly sockets: CoreSockets;
   /** Why it is dead. */
   trap?: Error;
   private readonly hash = new TraceHash();
+  private readonly receiver: Receiver;
+  /** The core has something to do although its deadline is later: buffers to free, a call's output to send. */
+  private pollWanted = true;
   private settling?: CoreSockets;
   private running = false;
   private scheduled = false;
@@ -50,7 +54,7 @@ export class SimNode implements Turner, SocketDriver {
   private constructor(readonly sim: Simulation, readonly core: Core, readonly vifs: readonly SimVif[], private readonly options: NodeOptions) {
     this.name = options.name;
     this.id = sim.register();
-    this.stack = new Stack(core, { socketEvent: (handle, mask) => this.socketEvent(handle, mask), woken: () => this.wake() });
+    this.receiver = new Receiver(core, () => this.wake());
     this.sockets = new CoreSockets(core, this);
   }
 
@@ -62,10 +66,9 @@ export class SimNode implements Turner, SocketDriver {
     const core = options.layer?.(bare, own, name) ?? bare;
     core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, WALL_START - BigInt(START), true);
     const node = new SimNode(sim, core, vifs, options);
-    node.stack.lazyReturn = true;
     for (const [slot, vif] of vifs.entries()) {
       vif.tap = (p, sent) => node.seen(slot, p, sent);
-      node.stack.attach(slot, vif);
+      vif.attach(node.receiver, slot);
       node.stamp();
       registerDevice(core, slot, vif);
     }
@@ -82,7 +85,7 @@ export class SimNode implements Turner, SocketDriver {
 
   stamp(): void { this.core.mem.putNs(HDR + HDR_NOW, START + this.sim.now); }
   requestPoll(): void {
-    this.stack.pollWanted = true;
+    this.pollWanted = true;
     this.wake();
   }
   /** Run `fn` for an application in so many ns. */
@@ -134,26 +137,46 @@ export class SimNode implements Turner, SocketDriver {
   }
 
   private turns(): void {
-    const { stack } = this;
+    const { u32 } = this.core.mem;
     this.running = true;
     try {
+      this.stamp();
       for (let i = 0; ; i++) {
         if (i > SPIN_TURNS) throw new SpinError(this.name, this.sim.now, `${SPIN_TURNS} turns`);
-        this.stamp();
-        if (stack.due) stack.turn();
-        else if (!stack.eventsPending) break;
-        stack.dispatch();
+        if (this.pollWanted || this.receiver.filled || this.due) this.poll();
+        else if (!u32[PENDING]) break;
+        if (u32[PENDING]) this.dispatch();
       }
     } finally {
       this.running = false;
     }
     this.arm();
   }
+  /** Whether the core's deadline has come. */
+  private get due(): boolean {
+    const { u32 } = this.core.mem;
+    return u32[DEADLINE + 1] < u32[NOW + 1] || (u32[DEADLINE + 1] === u32[NOW + 1] && u32[DEADLINE] <= u32[NOW]);
+  }
+  /** Run the core over what has arrived, and send. */
+  private poll(): void {
+    const { core, receiver, vifs } = this, { u32 } = core.mem;
+    this.pollWanted = false;
+    core.exports.poll(receiver.filled);
+    receiver.taken();
+    for (let waiting = u32[WAITING]; waiting; waiting &= waiting - 1) if (vifs[31 - Math.clz32(waiting & -waiting)].send(core)) this.pollWanted = true;
+    // The header tells of the first 32.
+    for (let i = 32; i < vifs.length; i++) if (vifs[i].send(core)) this.pollWanted = true;
+  }
+  /** Tell sockets what has come for them. */
+  private dispatch(): void {
+    const { exports, mem: { u32 } } = this.core, n = exports.events(EVENTS_MAX);
+    for (let i = 0; i < n; i++) this.socketEvent(u32[(EVENTS >>> 2) + 2 * i], u32[(EVENTS >>> 2) + 2 * i + 1]);
+  }
 
   /** Wake at the core's deadline. A timer that is early enough already stays. */
   private arm(): void {
-    const at = this.core.mem.getNs(HDR + HDR_DEADLINE) - START;
-    if (at === Infinity || at >= this.timerAt) return;
+    const { u32 } = this.core.mem, lo = u32[DEADLINE], hi = u32[DEADLINE + 1], at = hi * 4294967296 + lo - START;
+    if (at >= this.timerAt || (lo === NEVER && hi === NEVER)) return;
     this.timerAt = at;
     this.sim.at(this, Math.max(at, this.sim.now), () => {
       // An earlier timer has taken its place.

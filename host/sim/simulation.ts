@@ -29,8 +29,8 @@ export class SpinError extends Error {
 }
 
 export class Simulation {
-  /** Virtual time, ns since the start of the run. */
-  now = 0;
+  /** Virtual time, ns since the start of the run. -0, here and in other times: the engine then takes them for doubles from the start, not from 2^31 ns on. */
+  now = -0;
   /** The entity whose applications the event that runs has woken, when they use promises. */
   unsettled?: Entity;
   /** Events run so far. */

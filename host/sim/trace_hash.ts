@@ -1,5 +1,5 @@
-// The rolling hash of what a node sends and receives, and when: the rounds of MurmurHash3_x86_128 (Appleby) over the digests of the
-// frames. Not cryptographic: it tells two runs apart.
+// The rolling hash of what a node sends and receives, and when: the rounds of MurmurHash3_x86_128 (Appleby), one for each frame, over
+// its digest, time, length, interface, direction and number. Not cryptographic: it tells two runs apart.
 import { C1, C2, C3, C4, mixed, rotl } from '../debug/murmur3.js';
 import type { Packet } from './packet.js';
 
@@ -13,8 +13,7 @@ export class TraceHash {
   /** A frame of interface `slot` at `time`, ns. */
   add(time: number, slot: number, sent: boolean, p: Packet): void {
     this.frames++;
-    this.round(time | 0, Math.floor(time / 4294967296), p.frame.length << 8 | slot << 1 | (sent ? 1 : 0), this.frames);
-    this.round(p.d1, p.d2, p.d3, p.d4);
+    this.round(p.d1 + time | 0, p.d2 + Math.floor(time / 4294967296) | 0, p.d3 ^ (p.frame.length << 8 | slot << 1 | (sent ? 1 : 0)), p.d4 ^ this.frames);
   }
 
   private round(k1: number, k2: number, k3: number, k4: number): void {

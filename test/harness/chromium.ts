@@ -107,10 +107,10 @@ const PAGE = '<!doctype html><meta charset="utf-8"><title>test</title><link rel=
 export class Chromium {
   private constructor(private readonly browser: Browser) {}
 
-  /** A browser with a new, empty profile, which goes with it. */
-  static async launch(): Promise<Chromium> {
+  /** A browser with a new, empty profile, which goes with it. `flags`: more of them. */
+  static async launch(...flags: string[]): Promise<Chromium> {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: install the Debian package chromium`);
-    return new Chromium(await chromium.launch({ executablePath: PROGRAM, headless: true, args: FLAGS, timeout: LAUNCH_MS }));
+    return new Chromium(await chromium.launch({ executablePath: PROGRAM, headless: true, args: [...FLAGS, ...flags], timeout: LAUNCH_MS }));
   }
 
   get version(): string { return this.browser.version(); }

@@ -1,8 +1,10 @@
 import * as assert from 'uvu/assert';
+import { NLM_F_CREATE, NetlinkClient, RequestBuilder } from '../../host/control/netlink.js';
 import { PEER, TestHost, US, OUR_MAC, PEER_MAC, AF_INET, SOCK_DGRAM } from '../harness/host.js';
 import { addr, cat, checksum, ethernet, hex, icmp, ipv4, readIpv4, u16, u32, udp } from '../harness/packet.js';
 import { suite } from '../harness/suite.js';
 
+const RTM_NEWROUTE = 24, RTM_DELROUTE = 25;
 const test = suite('ipv4');
 const ARP = 0x0806, IP = 0x0800;
 const payload = (n: number): Uint8Array => Uint8Array.from({ length: n }, (_, i) => (i * 7 + (i >> 8)) & 255);
@@ -249,6 +251,27 @@ test('forwards: TTL down, checksum right; TTL 1 is time exceeded; too big with D
   assert.equal([e[0], e[1], u32(e, 4)], [3, 4, 1500]);
   h.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: '10.5.1.1', proto: 17 }, payload(1600)))]);
   assert.is(h.sent(IP).length, 2, 'without DF it is fragmented');
+});
+
+test('forwards by the table of now: a longer prefix takes over and leaves again, though packets went the other way before', async () => {
+  const neighbours = ['10.0.0.8', '10.0.0.9'].map((address) => ({ dev: 'eth0', address, mac: `02:00:00:00:00:0${address.slice(-1)}` }));
+  const h = await TestHost.create({ config: { sysctl: { 'net.ipv4.ip_forward': '1' }, neighbours, routes: [{ network: '10.5.0.0', prefix: 16, via: '10.0.0.9' }] } });
+  const netlink = new NetlinkClient(h.core.core);
+  const request = (type: number, prefix: number, via: number): void => {
+    h.core.stamp();
+    netlink.request(type, type === RTM_NEWROUTE ? NLM_F_CREATE : 0, new RequestBuilder().header([2, prefix, 0, 0, 254, 4, 0, 1, 0, 0, 0, 0]).attr(1, [10, 5, 1, 0]).attr(5, [10, 0, 0, via]).bytes, 'route');
+  };
+  /** Where a packet goes that comes in now: the last byte of the MAC. */
+  const next = (): number => {
+    h.in4({ proto: 17, dst: '10.5.1.1', ttl: 7 }, udp(PEER, 1, '10.5.1.1', 2, payload(30)));
+    return h.sent(IP)[0].bytes[5];
+  };
+  assert.equal([next(), next()], [9, 9]);
+  request(RTM_NEWROUTE, 24, 8);
+  assert.equal([next(), next()], [8, 8]);
+  request(RTM_DELROUTE, 24, 8);
+  assert.equal([next(), next()], [9, 9]);
+  netlink.close();
 });
 
 test.run();

@@ -6,7 +6,7 @@ import type { ScenarioInput } from '../../host/sim/scenario.js';
 import { scenarioOf } from '../../host/sim/scenario_file.js';
 import { Trace } from '../../host/sim/trace/trace.js';
 
-/** The example of 500 nodes: run by examples.test.ts, and not six times more. */
+/** The example of 500 nodes, which has its own place in some tests: it takes as long as all others together. */
 export const LARGEST = 'internet.yaml';
 
 /** Everything random at once: bursts of loss, jitter, reordering, duplicates and flipped bits, over a router. */
