@@ -1,3 +1,4 @@
+// limit: 240 s
 // WASI programs that mean no good: whatever they pass, the call fails as on Linux, the node's core and the run stay whole, and what is
 // wrong is put down to the program. On the sanitizer build of the core, which is closed and looked through at the end.
 import { readFileSync } from 'node:fs';
@@ -50,8 +51,8 @@ test('pointers, lengths and counts that lie: the call fails, and says how', asyn
 });
 
 test('calls with arbitrary arguments, thousands of them: nothing but errors comes of it', async () => {
-  const { output } = await harmless([1, 2, 3, 4].map((seed) => hostile(`bad${seed}`, 'fuzz', seed, 5000)));
-  for (const seed of [1, 2, 3, 4]) assert.equal(output[`bad${seed}`], { stdout: 'through\n', stderr: '' });
+  const { output } = await harmless([1, 2, 3].map((seed) => hostile(`bad${seed}`, 'fuzz', seed, 3000)));
+  for (const seed of [1, 2, 3]) assert.equal(output[`bad${seed}`], { stdout: 'through\n', stderr: '' });
 });
 
 for (const [how, call] of ['getsockname', 'poll', 'sendto', 'write'].entries()) {

@@ -9,7 +9,7 @@ const SPIN_ROUNDS = 100_000;
 const AWAITED = /^Immediate$|Req/;
 
 /** What an application has thrown where nobody catches it: in a timer, an event, a promise. */
-export class AppError extends Error {
+class AppError extends Error {
   readonly code = 'ERR_NUSE_SIM_APP';
   constructor(node: string, time: number, cause: unknown) {
     const e = cause instanceof Error ? cause : new Error(String(cause));
@@ -45,6 +45,7 @@ export async function settle(sim: Simulation, run: (drain: (entity: Entity) => P
       }
       settling = undefined;
     });
+    if (uncaught.length) throw uncaught[0];
   } catch (error) {
     const node = settling ?? sim.unsettled;
     throw node && !isOwn(error) ? new AppError(node.name, sim.now, error) : error;
