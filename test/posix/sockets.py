@@ -840,6 +840,20 @@ def peer_gone():
 
 
 @case
+def shut_down_reader():
+    # A reader of datagrams that is woken by shutdown gets nothing, from nobody.
+    u = udp()
+    u.bind((HOST, 0))
+    got = []
+    t = threading.Thread(target=lambda: got.append(call(u.recvfrom, 10)))
+    t.start()
+    time.sleep(0.1)
+    say('shutdown', call(u.shutdown, socket.SHUT_RDWR))
+    t.join(2)
+    say('recvfrom', got)
+
+
+@case
 def error_told_once():
     c, a = pair()
     a.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
