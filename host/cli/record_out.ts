@@ -20,7 +20,7 @@ export class RecordOut extends StreamRecord {
     this.attempt(() => { this.fd = openSync(this.path, 'w', 0o600); });
     super.start(header, mem, buffers);
   }
-  override end(_last: boolean): void { closeSync(this.fd); }
+  override end(): void { closeSync(this.fd); }
 
   private put(bytes: Uint8Array): void {
     this.attempt(() => { for (let at = 0; at < bytes.length;) at += writeSync(this.fd, bytes, at); });

@@ -31,5 +31,5 @@ export class StreamRecord implements RecordSink {
     this.write(buffers.block.subarray(0, filled));
     for (const b of bulk) this.write(b);
   }
-  end(_last: boolean): void { /* every block has been written */ }
+  end(): void { /* every block has been written */ }
 }

@@ -19,7 +19,8 @@ const native = loadNative(), folder = mkdtempSync(join(tmpdir(), 'nuse-record-')
 test.after(() => rmSync(folder, { recursive: true, force: true }));
 
 const SEGMENT = 500000;
-let said: string[] = [], memories: number[] = [];
+const said: string[] = [];
+let memories: number[] = [];
 const sinkAt = (path: string) => (core: Core): RecordFile => {
   memories.push(native.attachMemory(core.mem.u8));
   return new RecordFile(native, memories[memories.length - 1], path, (why) => said.push(why));
