@@ -18,6 +18,8 @@ import { IPPROTO_TCP, TCP_HLEN, TcpFlag, TcpHeader } from "../../wire/tcp";
 import { tproxyFind } from "../tproxy";
 import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "./ack";
 import { challengeAck } from "./challenge";
+import { caNeedsEcn } from "./congestion/congestion";
+import { dctcpReceive } from "./congestion/dctcp";
 import { ackCheck, dataQueue, enterQuickack } from "./data";
 import { emitSeg, sendAck } from "./emit";
 import { listenInput, requestInput } from "./listen";
@@ -149,10 +151,12 @@ function connInput(tp: Tcb, skb: Skb): void {
   if (reset) replyReset();
 }
 
-// RFC 3168 6.1.3: congestion experienced is echoed until the peer says CWR.
+// RFC 3168 6.1.3: congestion experienced is echoed until the peer says CWR. DCTCP echoes each mark.
 function ecnReceive(tp: Tcb): void {
   if (IN.has(TcpFlag.CWR)) tp.ecn &= ~Ecn.DEMAND_CWR;
-  if ((IN.tos & 3) == 3 && IN.len) {
+  if (caNeedsEcn(tp)) {
+    if (IN.tos & 3 && IN.len) dctcpReceive(tp, (IN.tos & 3) == 3);
+  } else if ((IN.tos & 3) == 3 && IN.len) {
     tp.ecn |= Ecn.DEMAND_CWR;
     enterQuickack(tp, 2);
   }

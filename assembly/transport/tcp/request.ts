@@ -16,6 +16,7 @@ import {
   TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSackPermitted, putOptTimestamps,
   putOptWscale,
 } from "../../wire/tcp";
+import { caNeedsEcn } from "./congestion/congestion";
 import { cookieMake, cookieTs, initialSeq, tsOffsetFor } from "./isn";
 import { replyFlow, sendReply } from "./reply";
 import { IN, OPT } from "./segin";
@@ -237,7 +238,7 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   r.mss = OPT.mss ? max<u32>(OPT.mss, 8) : MSS_DEFAULT;
   if (lt.userMss) r.mss = min(r.mss, lt.userMss);
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
-  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && sysctl(Sysctl.TCP_ECN) != 0;
+  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && (sysctl(Sysctl.TCP_ECN) != 0 || caNeedsEcn(lt));
   requestWindow(r, lt, advertised(f, lt));
   r.sent = now();
   if (cookie) {
