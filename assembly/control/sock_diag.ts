@@ -25,7 +25,7 @@ const REQUEST_LEN: u32 = 56;
 const MESSAGE_LEN: u32 = 72;
 const INET_DIAG_MEMINFO: u32 = 1;
 const INET_DIAG_INFO: u32 = 2;
-/** Asks for what the congestion control tells; it comes as INET_DIAG_BBRINFO. */
+/** Asks for what the congestion control tells, under its own number. */
 const INET_DIAG_VEGASINFO: u32 = 3;
 const INET_DIAG_CONG: u32 = 4;
 const INET_DIAG_TOS: u32 = 5;
@@ -33,6 +33,7 @@ const INET_DIAG_TCLASS: u32 = 6;
 const INET_DIAG_SKMEMINFO: u32 = 7;
 const INET_DIAG_SHUTDOWN: u32 = 8;
 const INET_DIAG_SKV6ONLY: u32 = 11;
+const INET_DIAG_DCTCPINFO: u32 = 9;
 const INET_DIAG_MARK: u32 = 15;
 const INET_DIAG_BBRINFO: u32 = 16;
 const NO_COOKIE: u64 = u64.MAX_VALUE;
@@ -167,7 +168,10 @@ function putSocket(sk: Sock, state: u32, ext: u32): void {
   if (tp) {
     if (asked(ext, INET_DIAG_INFO)) attr(INET_DIAG_INFO, tcpInfo(tp), TCP_INFO_SIZE);
     if (asked(ext, INET_DIAG_CONG)) attrName(INET_DIAG_CONG, caName(tp.caId));
-    if (asked(ext, INET_DIAG_VEGASINFO) && tp.caId == CongId.BBR) caInfo(tp, attrRoom(INET_DIAG_BBRINFO, 20));
+    if (asked(ext, INET_DIAG_VEGASINFO)) {
+      if (tp.caId == CongId.BBR) caInfo(tp, attrRoom(INET_DIAG_BBRINFO, 20));
+      else if (tp.caId == CongId.DCTCP) caInfo(tp, attrRoom(INET_DIAG_DCTCPINFO, 16));
+    }
   }
   end();
 }

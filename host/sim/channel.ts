@@ -1,4 +1,5 @@
 // One direction of a medium: a queue, a transmitter of some rate, rules, and the way to the other end.
+import { congestionExperienced } from './ecn.js';
 import { SimEvent } from './event_queue.js';
 import type { Flight } from './flight.js';
 import { DurationHistogram } from './histogram.js';
@@ -31,6 +32,8 @@ export class Channel {
   rate: number;
   /** Propagation, ns. */
   delay: number;
+  /** So many packets waiting behind one make it say so, if it is ECN-capable (RFC 8257 3.1); 0: never. */
+  mark = 0;
   /** Time that frames spent in the queue. */
   readonly waiting = new DurationHistogram();
   readonly stats: ChannelStats = { frames: 0, bytes: 0, lost: 0, down: 0, corrupted: 0, duplicated: 0 };
@@ -133,7 +136,7 @@ export class Channel {
       this.observer?.('lost', p.frame);
       return;
     }
-    const sent = fate.corrupt ? this.corrupted(p.frame) : p;
+    const sent = fate.corrupt ? this.corrupted(p.frame) : this.mark && this.queue.length >= this.mark ? congestionExperienced(p) : p;
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;

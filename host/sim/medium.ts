@@ -42,6 +42,7 @@ export class Direction {
     channel.rate = s.rate ?? channel.rate;
     channel.delay = s.delay ?? channel.delay;
     if (s.up !== undefined) channel.up = s.up;
+    channel.mark = s.mark ?? channel.mark;
     for (const name of Object.keys(RULES) as (keyof typeof RULES)[]) {
       const value = s[name];
       if (value === undefined) continue;

@@ -45,7 +45,7 @@ const RULES = {
   jitter: v.optional(duration),
 };
 /** What can be changed while the run goes on. */
-const CHANGES = { rate: v.optional(rate), delay: v.optional(duration), up: v.optional(v.boolean('true or false')), ...RULES };
+const CHANGES = { rate: v.optional(rate), delay: v.optional(duration), up: v.optional(v.boolean('true or false')), mark: v.optional(v.pipe(v.number(), v.integer(), v.minValue(0, 'packets, 0 or more'))), ...RULES };
 const DIRECTION = v.strictObject({ ...CHANGES, queue: v.optional(QUEUE) });
 export type DirectionSpec = v.InferOutput<typeof DIRECTION>;
 

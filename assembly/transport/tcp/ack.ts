@@ -7,7 +7,8 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowConfirm } from "../../network/flow";
 import { TcpFlag, TcpOptions } from "../../wire/tcp";
 import { ACK, Ack, AckCtx, Rexmit } from "./ackctx";
-import { caAcked, caCongAvoid, caMain, caOwn } from "./congestion/congestion";
+import { caAcked, caCongAvoid, caMain, caNeedsEcn, caOwn } from "./congestion/congestion";
+import { dctcpAck } from "./congestion/dctcp";
 import { Chrono, chronoStop } from "./chrono";
 import { challengeAck } from "./challenge";
 import { sndbufExpand, syncMss } from "./mss";
@@ -137,6 +138,7 @@ function updateRtt(tp: Tcb, firstAckt: u64, lastAckt: u64, acked: u32, whole: bo
 // RFC 5681 3.2, RFC 7661: congestion control after the scoreboard has been updated.
 function congControl(tp: Tcb): void {
   const delivered = tp.delivered - ACK.priorDelivered;
+  if (ACK.has(Ack.ECE)) tp.deliveredCe += delivered;
   if (caOwn(tp)) {
     caMain(tp, delivered, tp.lost - ACK.priorLost);
     return;
@@ -247,6 +249,7 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
   }
   if (tp.sackOk && o.nsack) sackTag(tp, o, ack, ACK.priorUna);
   if (tp.ecn & Ecn.OK && flags & TcpFlag.ECE && !(flags & TcpFlag.SYN)) ACK.flag |= Ack.ECE;
+  if (caNeedsEcn(tp)) dctcpAck(tp);
   tp.sk.errSoft = 0;
   tp.lastAckRcvd = now();
   tp.probesOut = 0;

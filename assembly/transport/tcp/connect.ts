@@ -13,6 +13,7 @@ import { initialSeq, portHash, tsOffsetFor } from "./isn";
 import { listenerGone } from "./listen";
 import { advertisedMss, headerLenSet, syncMss } from "./mss";
 import { ofoPurge } from "./ofo";
+import { caNeedsEcn } from "./congestion/congestion";
 import { rateSent } from "./output";
 import { rxPurge } from "./receive";
 import { tsNow } from "./rtt";
@@ -156,7 +157,7 @@ function startSyn(sk: Sock, tp: Tcb): bool {
   tp.tsOk = sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
   tp.sackOk = sysctl(Sysctl.TCP_SACK) != 0;
   tp.wscaleOk = sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
-  tp.ecn = sysctl(Sysctl.TCP_ECN) == 1 ? <u32>Ecn.SEEN : 0;
+  tp.ecn = sysctl(Sysctl.TCP_ECN) == 1 || caNeedsEcn(tp) ? <u32>Ecn.SEEN : 0;
   headerLenSet(tp);
   if (tp.userMss) tp.mssClamp = tp.userMss;
   else tp.mssClamp = 65535;

@@ -10,7 +10,7 @@ import {
   IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
   putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
-import { caTxStart } from "./congestion/congestion";
+import { caNeedsEcn, caTxStart } from "./congestion/congestion";
 import { flowOptions } from "./setup";
 import { sendqGather } from "./sendq";
 import { Seg, SegFlag } from "./segment";
@@ -83,7 +83,7 @@ function ecnSend(tp: Tcb, seq: u32, len: u32, flags: u32): u32 {
         tp.ecn &= ~Ecn.QUEUE_CWR;
         flags |= TcpFlag.CWR;
       }
-    }
+    } else if (caNeedsEcn(tp)) tos |= 2;
     if (tp.ecn & Ecn.DEMAND_CWR) flags |= TcpFlag.ECE;
   }
   tp.flow.tos = tos;

@@ -67,6 +67,7 @@ export function tcpInfo(tp: Tcb): usize {
   put64(176, rwnd / US);
   put64(184, sndbuf / US);
   put(192, tp.delivered);
+  put(196, tp.deliveredCe);
   put64(200, tp.bytesSent);
   put64(208, tp.bytesRetrans);
   put(216, tp.dsackDups);

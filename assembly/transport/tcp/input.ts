@@ -18,6 +18,8 @@ import { IPPROTO_TCP, TCP_HLEN, TcpFlag, TcpHeader } from "../../wire/tcp";
 import { tproxyFind } from "../tproxy";
 import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "./ack";
 import { challengeAck } from "./challenge";
+import { caNeedsEcn } from "./congestion/congestion";
+import { dctcpReceive } from "./congestion/dctcp";
 import { ackCheck, dataQueue, enterQuickack } from "./data";
 import { emitSeg, sendAck } from "./emit";
 import { listenInput, requestInput } from "./listen";
@@ -155,6 +157,10 @@ function ecnReceive(tp: Tcb): void {
     tp.ackFlags |= AckSched.NOW;
   }
   const mark = IN.tos & 3;
+  if (caNeedsEcn(tp)) { // DCTCP echoes each mark
+    if (mark) dctcpReceive(tp, mark == 3);
+    return;
+  }
   if (mark == 3) {
     if (!(tp.ecn & Ecn.DEMAND_CWR)) enterQuickack(tp, 2);
     tp.ecn |= Ecn.DEMAND_CWR;

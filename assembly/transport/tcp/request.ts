@@ -16,6 +16,7 @@ import {
   TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSackPermitted, putOptTimestamps,
   putOptWscale,
 } from "../../wire/tcp";
+import { caNeedsEcn } from "./congestion/congestion";
 import { cookieMake, cookieTs, initialSeq, tsOffsetFor } from "./isn";
 import { receiveMss } from "./mss";
 import { replyFlow, sendReply } from "./reply";
@@ -233,7 +234,7 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   if (lt.userMss) r.mss = min(r.mss, lt.userMss);
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
   // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
-  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && !(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0;
+  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
   requestWindow(r, lt, receiveMss(f, lt.userMss));
   r.sent = now();
   if (cookie) {

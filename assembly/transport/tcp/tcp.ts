@@ -220,6 +220,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   /** ms of cwnd validation. */
   cwndStamp: u32;
   delivered: u32;
+  /** Of `delivered`, with ACKs that echoed congestion experienced. */
+  deliveredCe: u32;
   appLimited: u32;
   /** ns. */
   deliveredTime: u64;

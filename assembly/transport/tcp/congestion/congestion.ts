@@ -7,10 +7,11 @@ import {
 } from "./cubic";
 import { bbrInfo, bbrInit, bbrMain, bbrMinTso, bbrSetState, bbrSsthresh, bbrTxStart, bbrUndoCwnd } from "./bbr";
 import { Bbr } from "./bbr_model";
+import { dctcpInfo, dctcpInit, dctcpSetState, dctcpSsthresh, dctcpUndoCwnd } from "./dctcp";
 import { renoCongAvoid, renoSsthresh } from "./newreno";
 
 /** Values of Sysctl.TCP_CONGESTION and Tcb.caId. */
-export const enum CongId { CUBIC, RENO, BBR, COUNT }
+export const enum CongId { CUBIC, RENO, BBR, DCTCP, COUNT }
 const CA_WORDS: usize = 136;
 /** Longest name, as Linux's TCP_CA_NAME_MAX. */
 export const CA_NAME_MAX: u32 = 16;
@@ -18,6 +19,7 @@ const NAMES: usize = memory.data<u8>([
   0x63, 0x75, 0x62, 0x69, 0x63, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // cubic
   0x72, 0x65, 0x6e, 0x6f, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // reno
   0x62, 0x62, 0x72, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // bbr
+  0x64, 0x63, 0x74, 0x63, 0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, // dctcp
 ]);
 
 /** Address of the NUL-padded 16-byte name. */
@@ -38,6 +40,7 @@ export function caInit(tp: Tcb): void {
   switch (tp.caId) {
     case CongId.CUBIC: cubicInit(tp); break;
     case CongId.BBR: bbrInit(tp); break;
+    case CongId.DCTCP: dctcpInit(tp); break;
     default:
   }
 }
@@ -46,6 +49,7 @@ export function caSsthresh(tp: Tcb): u32 {
   switch (tp.caId) {
     case CongId.RENO: return renoSsthresh(tp);
     case CongId.BBR: return bbrSsthresh(tp);
+    case CongId.DCTCP: return dctcpSsthresh(tp);
     default: return cubicSsthresh(tp);
   }
 }
@@ -55,15 +59,24 @@ export function caSsthresh(tp: Tcb): u32 {
 export function caMain(tp: Tcb, acked: u32, losses: u32): void { bbrMain(tp, acked, losses); }
 /** `acked` packets were delivered in order while the window may grow. */
 export function caCongAvoid(tp: Tcb, acked: u32): void {
-  if (tp.caId == CongId.RENO) renoCongAvoid(tp, acked);
-  else cubicCongAvoid(tp, acked);
+  if (tp.caId == CongId.CUBIC) cubicCongAvoid(tp, acked);
+  else renoCongAvoid(tp, acked);
 }
 /** A reduction proved unfounded: the window to return to. */
-export function caUndoCwnd(tp: Tcb): u32 { return tp.caId == CongId.BBR ? bbrUndoCwnd(tp) : max(tp.cwnd, tp.priorCwnd); }
+export function caUndoCwnd(tp: Tcb): u32 {
+  switch (tp.caId) {
+    case CongId.BBR: return bbrUndoCwnd(tp);
+    case CongId.DCTCP: return dctcpUndoCwnd(tp);
+    default: return max(tp.cwnd, tp.priorCwnd);
+  }
+}
+/** ECN is negotiated whatever net.ipv4.tcp_ecn says, all segments are ECN-capable, and marks are echoed one by one. */
+@inline export function caNeedsEcn(tp: Tcb): bool { return tp.caId == CongId.DCTCP; }
 /** The congestion state machine moves to `state` (Ca). */
 export function caSetState(tp: Tcb, state: u32): void {
   if (tp.caId == CongId.CUBIC) cubicSetState(tp, state);
   else if (tp.caId == CongId.BBR) bbrSetState(tp, state);
+  else if (tp.caId == CongId.DCTCP) dctcpSetState(tp, state);
   tp.caState = state;
 }
 /** First data after an idle period. */
@@ -78,7 +91,13 @@ export function caAcked(tp: Tcb, rtt: u32): void { if (tp.caId == CongId.CUBIC) 
 /** The send buffer is to hold so many windows. */
 @inline export function caSndbufExpand(tp: Tcb): u32 { return tp.caId == CongId.BBR ? 3 : 2; }
 /** union tcp_cc_info at `p` (20 bytes at most); the bytes written, 0 when the algorithm has nothing to tell. */
-export function caInfo(tp: Tcb, p: usize): u32 { return tp.caId == CongId.BBR ? bbrInfo(tp, p) : 0; }
+export function caInfo(tp: Tcb, p: usize): u32 {
+  switch (tp.caId) {
+    case CongId.BBR: return bbrInfo(tp, p);
+    case CongId.DCTCP: return dctcpInfo(tp, p);
+    default: return 0;
+  }
+}
 
 /** RFC 5681 3.1, limited to ssthresh; the packets left over. */
 export function slowStart(tp: Tcb, acked: u32): u32 {
