@@ -307,7 +307,7 @@ static uint32_t xdp_tx(struct vif *v, struct tx_frame *frames, uint32_t n, enum 
   uint32_t at = *p->tx.producer, room = TX_CHUNKS - held(&p->tx), k = 0;
   for (; k < n; k++) {
     const struct tx_frame *f = &frames[k];
-    bool fits = f->len >= ETH_HLEN && f->len <= p->chunk - HEADROOM && !f->vnet[0] && !f->vnet[1];
+    bool fits = f->len >= ETH_HLEN && f->len <= p->chunk - HEADROOM && !(f->vnet[0] & 1) && !f->vnet[1];
     results[k] = fits && !p->down ? TX_SENT : TX_DROPPED;
     if (results[k] == TX_DROPPED) continue;
     if (!room || !p->free) break;

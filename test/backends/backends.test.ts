@@ -1,3 +1,4 @@
+// limit: 240 s
 // Every back end through the conformance suite, and what is particular to each. The whole file runs in a network
 // namespace of its own, made by the laboratory; this process only starts it there.
 import { suite } from 'uvu';
@@ -204,7 +205,7 @@ async function outside(): Promise<void> {
     // Quiet: the host's own neighbour discovery would mix with the frames of the tests.
     lab.sh(ns, 'sysctl -qw net.ipv6.conf.default.disable_ipv6=1');
     const p = lab.run(ns, [process.execPath, fileURLToPath(import.meta.url)], { stdio: ['ignore', 'inherit', 'inherit'], env: { ...process.env, [INSIDE]: '1' } });
-    const end = await p.finish(120000);
+    const end = await p.finish(230000);
     process.exitCode = end.code ?? 1;
   } finally {
     await lab.close();

@@ -109,10 +109,10 @@ function noDevice(dev: string): void {
   if (existsSync(`/sys/class/net/${dev}`)) throw new Error(`${dev} is left`);
 }
 
-/** A veth pair, up; `queues` of each end. */
-export function veth(a: string, b: string, queues = 1): void {
-  const n = `numtxqueues ${queues} numrxqueues ${queues}`;
-  ip(`link add ${a} ${n} type veth peer ${b} ${n}`);
+/** A veth pair, up; `queues` of each end, else the kernel's choice. */
+export function veth(a: string, b: string, queues?: number): void {
+  const n = queues ? ` numtxqueues ${queues} numrxqueues ${queues}` : '';
+  ip(`link add ${a}${n} type veth peer ${b}${n}`);
   ip(`link set ${a} up`);
   ip(`link set ${b} up`);
 }

@@ -69,7 +69,7 @@ function inside(): void {
   test('a device of the same number in another namespace is not mistaken for it', () => {
     const here = [xdp('va'), xdp('vb')], [a, b] = ['va', 'vb'].map((dev) => readFileSync(`/sys/class/net/${dev}/ifindex`, 'utf8').trim());
     const queues = 'numtxqueues 2 numrxqueues 2';
-    execFileSync('unshare', ['-n', 'sh', '-c', `ip link add va index ${a} ${queues} type veth peer vb index ${b} ${queues} && ip link set va up && ip link set vb up &&
+    execFileSync('unshare', ['-n', 'sh', '-c', `sysctl -qw net.ipv6.conf.default.disable_ipv6=1 && ip link add va index ${a} ${queues} type veth peer vb index ${b} ${queues} && ip link set va up && ip link set vb up &&
 exec ${process.execPath} ${fileURLToPath(import.meta.url)}`], { env: { ...process.env, [INSIDE]: 'nested' }, stdio: ['ignore', 'inherit', 'inherit'] });
     passes(here[0].rig, here[1].rig, 1);
     for (const e of here) e.vif.close();
