@@ -249,7 +249,7 @@ function foreignLevel(sk: Sock): i32 { return sk.family == <u16>AF_INET ? -Errno
 // SO_PEERNAME: getpeername with no more room than the name is long. That of a stream stays when the connection is over
 // (Linux's inet_getname with peer 2): accept() tells it of one that was reset meanwhile.
 function peerName(sk: Sock, p: usize, len: u32): i32 {
-  const n = sk.kind == <u8>SockKind.TCP && sk.rport ? sockaddrWrite(sk, NAME_OUT, sk.raddr, sk.rport, sk.boundIf) : sys_getpeername(sk.handle, NAME_OUT);
+  const n = sk.kind == <u8>SockKind.TCP && sk.rport ? <i32>sockaddrWrite(sk, NAME_OUT, sk.raddr, sk.rport, sk.boundIf) : sys_getpeername(sk.handle, NAME_OUT);
   if (n < 0) return -Errno.ENOTCONN;
   return <u32>n < len ? -Errno.EINVAL : optPut(p, len, NAME_OUT, n);
 }
