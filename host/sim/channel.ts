@@ -123,7 +123,7 @@ export class Channel {
       return;
     }
     const at = this.lastArrival = Math.max(sim.now + this.delay, this.lastArrival);
-    this.arrivals.add(at, owner.id, sim.sequence(owner, at), p);
+    this.arrivals.add(at, owner.id, sim.sequence(owner, at), this.marked(p));
   }
   /** The rules decide what becomes of a frame. */
   private befall(p: Packet): void {
@@ -136,7 +136,7 @@ export class Channel {
       this.observer?.('lost', p.frame);
       return;
     }
-    const sent = fate.corrupt ? this.corrupted(p.frame) : this.mark && this.queue.length >= this.mark ? congestionExperienced(p) : p;
+    const sent = fate.corrupt ? this.corrupted(p.frame) : this.marked(p);
     let at = sim.now + this.delay + fate.extra;
     if (!fate.overtakes) this.lastArrival = at = Math.max(at, this.lastArrival);
     stats.duplicated += fate.copies;
@@ -150,6 +150,9 @@ export class Channel {
       else arrivals.add(at, owner.id, sequence, sent);
     }
   }
+
+  /** The frame that leaves so many behind says so. */
+  private marked(p: Packet): Packet { return this.mark && this.queue.length >= this.mark ? congestionExperienced(p) : p; }
 
   /** A copy with one bit turned over; addresses and type are spared, which a bad frame check sequence would drop anyway. */
   private corrupted(frame: Uint8Array): Packet {

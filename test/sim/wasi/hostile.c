@@ -87,10 +87,11 @@ static void fuzz(uint32_t seed, int rounds) {
     printf("through\n");
 }
 
-/* A call of the host at every depth: the stack ends in the host as often as in the program. */
+/* A call of the host at every depth: the stack ends in the host as often as in the program. Nothing on the program's own stack, which is short. */
+static volatile char c = '.';
 static int recurse(int n, int how, int fd) {
-    volatile char c = '.';
-    socklen_t room = 28;
+    static socklen_t room;
+    room = 28;
     if (how == 0) given = nuse_getsockname(fd, scratch, &room);
     else if (how == 1) given = nuse_poll((struct pollfd *)scratch, 1, 0);
     else if (how == 2) given = nuse_sendto(fd, scratch, 4, 0, &PEER, sizeof PEER);
