@@ -1,7 +1,8 @@
 // The guardian: a sibling of the runtime that shares its memory and its descriptors (clone CLONE_VM | CLONE_FILES)
 // and sleeps until the runtime is gone, even by SIGKILL. Then it fails the calls that wait for an answer and resets
-// the data descriptors, so that programs get ECONNRESET instead of hanging or taking a cut stream for a whole one. From then
-// on it answers their calls: the network is down, everything else is the kernel's. It ends with the last program.
+// the data descriptors, so that programs get ECONNRESET instead of hanging or taking a cut stream for a whole one. For GRACE_S
+// it answers the calls they make upon that: the network is down, everything else is the kernel's. It ends with the last
+// program or after that time, since it keeps the runtime's memory: whoever is left gets ENOSYS of the kernel.
 //
 // After the runtime's death nobody else touches this memory; but its threads may have died holding locks: nothing
 // here allocates or uses stdio.
@@ -22,6 +23,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 /** Data descriptors above this number are not guarded. */
@@ -29,6 +32,8 @@
 /** Calls waiting at one time; ids count up, so id modulo this is a free slot unless more wait. */
 #define MAX_CALLS 4096
 #define STACK_SIZE 65536
+/** How long the calls of a dead runtime's programs are answered, s. */
+#define GRACE_S 3
 
 /** Data descriptor -> where a program holds the other end. */
 static struct {
@@ -182,7 +187,7 @@ static int serve(struct pollfd *p) {
       slots[n - 2] = i;
       p[n++] = (struct pollfd){notifiers[i].fd, POLLIN, 0};
     }
-    if (n == 2 && p[0].fd < 0) return 0;
+    if (n == 2 && p[1].fd < 0) return 0; // the runtime is gone, and so are they
     if (syscall(SYS_poll, p, n, -1) < 0) continue;
     for (int i = 2; i < n; i++) {
       if (p[i].revents & POLLIN) answer_one(p[i].fd);
@@ -228,8 +233,12 @@ static int guard(void *unused) {
   }
   for (int i = 0; i < notifier_count; i++) notifiers[i].adopted = 1;
   close_others();
-  p[0].fd = p[1].fd = -1;
-  while (serve(p) > 0) continue;
+  struct itimerspec grace = {.it_value.tv_sec = GRACE_S};
+  p[0].fd = syscall(SYS_timerfd_create, CLOCK_MONOTONIC, TFD_CLOEXEC);
+  p[1].fd = -1;
+  p[0].revents = 0;
+  if (p[0].fd >= 0 && !syscall(SYS_timerfd_settime, p[0].fd, 0, &grace, NULL))
+    while (serve(p) > 0 && !p[0].revents) continue;
   syscall(SYS_exit, 0);
   return 0;
 }
