@@ -7,6 +7,8 @@ import { join, relative } from 'node:path';
 import { root, setup } from './setup.mjs';
 
 const DEFAULT_LIMIT_S = 120;
+/** Niceness of what must not disturb the tests of the machine, and how much longer it may take. */
+const BACKGROUND = 19, PATIENCE = 2;
 /** Folders whose tests use the machine's network, its programs or its clock: one at a time. */
 const ALONE = /^test\/(interop|posix|cli|backends|host|bench|gateway)\//;
 /** Tests of the core run on the debug build and once more on the sanitizer build, unless NUSE_TEST_CORE names one. Pages run what is published. */
@@ -44,12 +46,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   });
 }
 
-/** Run in a process group of its own; `{ code, output, timedOut, seconds }`. */
-function runProcess(args, env, limit) {
+/** Run in a process group of its own, at a niceness; `{ code, output, timedOut, seconds }`. */
+function runProcess(args, env, limit, nice) {
   return new Promise((resolve) => {
     const start = Date.now();
     let output = '', timedOut = false;
-    const p = spawn(process.execPath, args, { cwd: root, env: { ...process.env, FORCE_COLOR: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+    const p = spawn('nice', ['-n', String(nice), process.execPath, ...args], { cwd: root, env: { ...process.env, FORCE_COLOR: '0', ...env }, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
     const killGroup = (signal) => {
       try {
         process.kill(-p.pid, signal);
@@ -84,22 +86,22 @@ function counts(output) {
 
 const sum = { passed: 0, failed: 0 };
 
-async function runJob(job) {
-  const file = join('build/js', job.path.replace(/\.ts$/, '.js'));
-  const r = existsSync(join(root, file)) ? await runProcess([file], job.env, job.limit) : { code: 1, output: `${file} is missing: was it built?`, timedOut: false, seconds: 0 };
+async function runJob(job, nice) {
+  const file = join('build/js', job.path.replace(/\.ts$/, '.js')), limit = job.limit * (nice ? PATIENCE : 1);
+  const r = existsSync(join(root, file)) ? await runProcess([file], job.env, limit, nice) : { code: 1, output: `${file} is missing: was it built?`, timedOut: false, seconds: 0 };
   const c = counts(r.output) ?? { passed: 0, failed: 0 };
   // A file that crashed, hung or tested nothing has failed, whatever it reported before.
   if ((r.code !== 0 || r.timedOut || c.passed === 0) && c.failed === 0) c.failed = 1;
   sum.passed += c.passed;
   sum.failed += c.failed;
-  const what = r.timedOut ? `, time limit of ${job.limit} s` : c.failed && r.code !== 1 ? `, ended with ${r.code}` : '';
+  const what = r.timedOut ? `, time limit of ${limit} s` : c.failed && r.code !== 1 ? `, ended with ${r.code}` : '';
   console.log(`${c.failed ? 'FAIL' : 'ok  '} ${job.label}: ${c.passed} passed, ${c.failed} failed (${r.seconds.toFixed(1)} s${what})`);
   if (c.failed) console.log(r.output.trimEnd().split('\n').slice(-120).join('\n').replace(/^/gm, '     '));
 }
 
 async function checks() {
   console.log('checking');
-  const r = await runProcess(['scripts/check.mjs'], {}, 300);
+  const r = await runProcess(['scripts/check.mjs'], {}, 300, 0);
   sum.passed += r.output.match(/^ok {3}/gm)?.length ?? 0;
   const failed = r.output.match(/^FAIL /gm)?.length ?? 0;
   sum.failed += failed || (r.code === 0 ? 0 : 1);
@@ -115,11 +117,15 @@ if (!all.length) {
   sum.failed++;
 }
 console.log(`running ${all.length} test files`);
+// One lane has the machine's tests, one at a time; the others wait for the processor whenever those want it.
 const together = all.filter((j) => !j.alone);
-const lanes = Array.from({ length: Math.min(4, availableParallelism()) }, async () => {
-  for (let j; (j = together.shift());) await runJob(j);
-});
-await Promise.all(lanes);
-for (const j of all.filter((x) => x.alone)) await runJob(j);
+const rest = async () => {
+  for (let j; (j = together.shift());) await runJob(j, BACKGROUND);
+};
+const first = async () => {
+  for (const j of all.filter((x) => x.alone)) await runJob(j, 0);
+  await rest();
+};
+await Promise.all([first(), ...Array.from({ length: Math.min(4, availableParallelism()) - 1 }, rest)]);
 console.log(`${sum.passed} passed, ${sum.failed} failed`);
 process.exitCode = sum.failed ? 1 : 0;

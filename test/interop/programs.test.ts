@@ -72,8 +72,8 @@ for (const type of ['TAP', 'RAW'] as WireType[]) {
     const v6 = family === 'IPv6';
     test(`ping ${family}, out and in`, async () => {
       assert.match(await run('ping', '-c', '3', '-i', '0.2', '-s', '1000', peer), /3 packets transmitted, 3 received, 0% packet loss/);
-      const p = nuse('sleep', '8');
-      await sleep(700);
+      const p = nuse('sh', '-c', 'echo up; exec sleep 30');
+      await p.until(/up/);
       const out = await retry(`ping -c 3 -i 0.2 -s 3000 ${us}`);
       assert.match(out, /3 packets transmitted, 3 received/);
       p.kill();
