@@ -3,31 +3,15 @@
 // goes on.
 import { Session, open, url, waitForDebugger, type Debugger, type InspectorNotification } from 'node:inspector';
 import { pathToFileURL } from 'node:url';
-import type { Command } from 'commander';
 import { BreakPlaces, NoBreakPlace, absoluteMap, type BreakPlace } from '../debug/break_place.js';
 import { namedCopy } from '../debug/wasm_file.js';
 import { CoreFile } from './cores.js';
+import { DEFAULT_PORT, DEFAULT_STOPS, type BreakOptions } from './debug_options.js';
 import { CliError } from './fail.js';
 import { PACKAGE_ROOT } from './install.js';
 
-export interface BreakOptions {
-  core?: string;
-  break?: string[];
-  inspect?: string | true;
-  stops?: string;
-}
-
-const DEFAULT_PORT = 9229, DEFAULT_STOPS = 3;
 const HOW = 'to step, add --inspect and open chrome://inspect, or start it from VS Code: docs/debugging.md';
 const HOW_TO_ATTACH = 'open chrome://inspect in Chrome, or attach VS Code to this port: docs/debugging.md';
-
-/** Add the options to a command. */
-export function breakOptions(command: Command): Command {
-  return command
-    .option('--break <place>', 'stop there: a function of the core, or FILE.ts:LINE; repeatable', (value: string, before: string[] | undefined) => [...(before ?? []), value])
-    .option('--inspect [port]', `wait for a debugger on 127.0.0.1 (default port ${DEFAULT_PORT})`)
-    .option('--stops <n>', `without a debugger, tell so many stops (default ${DEFAULT_STOPS})`);
-}
 
 export class Breakpoints {
   private readonly session = new Session();

@@ -1,4 +1,5 @@
 // The `nuse` command. What stands after the first `--` is the program and its arguments; commander sees only the rest.
+// What running a program does not need is loaded by the command that does.
 import { spawnSync } from 'node:child_process';
 import { Command, CommanderError } from 'commander';
 import { formatFindings, diagnose, usable } from './doctor.js';
@@ -7,15 +8,12 @@ import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
 import { downStack, execIn, listStacks, showStats, upStack } from './named.js';
 import { daemon } from './daemon.js';
-import { breakOptions } from './breakpoints.js';
-import { replayFile, type ReplayOptions } from './replay.js';
-import { runProgram, type RunOptions } from './run.js';
-import { shrinkFile, type ShrinkOptions } from './shrink.js';
-import { simulate } from './sim.js';
-import { prepareFile } from './sim_apps.js';
-import { simDebugOptions } from './sim_debug.js';
+import { breakOptions, simDebugOptions } from './debug_options.js';
+import type { ReplayOptions } from './replay.js';
+import type { ShrinkOptions } from './shrink.js';
 import { refuseContradictions } from './sim_options.js';
-import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
+import type { SweepOptions } from './sim_sweep.js';
+import { runProgram, type RunOptions } from './run.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -56,14 +54,14 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('--json', 'as JSON')
     .action((file: string, o: ReplayOptions) => {
       noProgram('replay');
-      done(replayFile(file, o));
+      done(import('./replay.js').then((m) => m.replayFile(file, o)));
     });
   root.command('shrink <file>').description('of a record whose replay fails, the few calls and frames that make it fail, as FILE.min')
     .option('-o, --output <file>', 'where it goes').option('--core <wasm>', 'the core it was recorded with')
     .option('--against <wasm>', 'the failure is that this core does something else, not a trap').option('--json', 'as JSON')
     .action((file: string, o: ShrinkOptions) => {
       noProgram('shrink');
-      done(shrinkFile(file, o));
+      done(import('./shrink.js').then((m) => m.shrinkFile(file, o)));
     });
   simDebugOptions(root.command('sim <scenario>')).description('simulate a network of stacks in virtual time: figures, expectations, and a hash that the same seed repeats')
     .option('--seed <n>', 'instead of the scenario\'s').option('--set <field=value>', 'change the scenario, as in links.0.loss=0.01; repeatable', list)
@@ -78,12 +76,12 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .action((file: string, o: SweepOptions) => {
       noProgram('sim');
       refuseContradictions(o);
-      done(isSweep(o) ? sweep(file, o) : ended(simulate(file, o)));
+      done(simulation(file, o));
     });
   root.command('sim-prepare <module> <output>').description('make a WASI program ready for virtual time, as `sim` does at each start: for pages, and for many runs')
     .action((module: string, output: string) => {
       noProgram('sim-prepare');
-      done(prepareFile(module, output));
+      done(import('./sim_apps.js').then((m) => m.prepareFile(module, output)));
     });
   root.command('check <file>').description('validate a nuse.conf').option('--json', 'print what it means')
     .action((file: string, o: { json?: boolean }) => {
@@ -126,6 +124,13 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
     .option('-p, --publish <port>', '', list).option('--egress <rule>', '', list).option('--host-loopback')
     .action((name: string, o: RunOptions) => done(daemon(name, o)));
   return root;
+}
+
+async function simulation(file: string, o: SweepOptions): Promise<number> {
+  const { isSweep, sweep } = await import('./sim_sweep.js');
+  if (isSweep(o)) return sweep(file, o);
+  const { simulate } = await import('./sim.js');
+  return ended(simulate(file, o));
 }
 
 /** What the applications of a simulation have left open, timers and servers of the process, does not keep it from ending. */

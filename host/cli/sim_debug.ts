@@ -2,45 +2,20 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { Option, type Command } from 'commander';
 import { LiveRun } from '../sim/divergence.js';
 import { CoreTrap, type Core, type CoreOptions } from '../core.js';
 import { LeakCheck } from '../debug/leak_check.js';
 import { asCoreTrap } from '../stack.js';
 import { NodeRecords } from '../sim/recording.js';
 import type { RunOptions, ScenarioRun } from '../sim/run.js';
-import { breakOptions, Breakpoints, type BreakOptions } from './breakpoints.js';
+import { Breakpoints } from './breakpoints.js';
 import { FrameLog } from './compare.js';
 import { CoreFile } from './cores.js';
 import { CoverageReport } from './coverage.js';
+import type { SimDebugOptions } from './debug_options.js';
 import { CliError } from './fail.js';
 import { RecordOut } from './record_out.js';
 import { Watchdog } from './watchdog.js';
-
-export interface SimDebugOptions extends BreakOptions {
-  breakNode?: string[];
-  record?: string[];
-  stopOnTrap?: boolean;
-  coverage?: string;
-  compare?: string;
-  frameLog?: string;
-  sanitizer?: boolean;
-}
-
-const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
-
-/** Add the options to a command. */
-export function simDebugOptions(command: Command): Command {
-  return breakOptions(command)
-    .addOption(new Option('--break-node <node>', 'the node that --break and --inspect are about, by name or number from 1; repeatable').argParser(list))
-    .option('--core <wasm>', 'the core of every node, instead of the installed one')
-    .addOption(new Option('--record <node=file>', 'record what enters a node, for nuse replay; repeatable').argParser(list))
-    .option('--stop-on-trap', 'the first node whose core traps ends the run')
-    .option('--compare <other>', 'the first event that differs in another run: a scenario, a log, core=FILE, or a field such as seed=2')
-    .option('--frame-log <file>', 'every frame and log line of the run, for --compare')
-    .option('--sanitizer', 'every node on the sanitizer build; at the end each is closed, and nothing may be left in it')
-    .option('--coverage <folder>', 'what the run reaches of the core\'s sources, as lcov and pages; on the coverage build');
-}
 
 /** `NODE=FILE` of each --record. */
 function recordsOf(options: SimDebugOptions): Map<string, string> {

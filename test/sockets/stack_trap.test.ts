@@ -35,7 +35,7 @@ async function struck(victim: Stack, other: Stack, to: string, from: string): Pr
   await Promise.all([once(far, 'listening'), once(near, 'listening'), once(udp, 'listening')]);
   const { port } = far.address()!;
   const c = victim.connect(port, from), idle = other.connect(81, to).on('error', () => undefined);
-  await Promise.all([once(c, 'connect'), once(idle, 'connect'), once(near, 'connection')]);
+  await Promise.all([once(c, 'connect'), once(far, 'connection'), once(idle, 'connect'), once(near, 'connection')]);
   // In the making when it happens: nobody answers there.
   const opening = victim.connect(9, '192.0.2.99');
   const { channel, close } = await victim.channel({ sockets: 4 }), arrived = once(far, 'connection');
@@ -45,7 +45,7 @@ async function struck(victim: Stack, other: Stack, to: string, from: string): Pr
   const errors = [c, near, udp, opening].map((s) => codeOf(once(s, 'error')));
   trap(other, to);
   const codes = await eventually('errors of all sockets', (resolve: (v: unknown[]) => void, reject) => { Promise.all([...errors, ...accepted]).then(resolve, reject); }, 30000);
-  const [blocked] = await waited as [unknown];
+  const [blocked] = await eventually('the end of the blocking read', (resolve: (v: unknown[]) => void, reject) => { waited.then(resolve, reject); }, 30000) as [unknown];
   await w.terminate();
   await close();
   idle.destroy();
