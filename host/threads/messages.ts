@@ -2,7 +2,7 @@
 import type { StackConfig } from '../config/config.js';
 import type { RecordStart } from './recording.js';
 
-/** workerData of a stack worker. */
+/** First message to a stack worker. */
 export interface StackStart {
   /** File of the core's module. */
   wasm: string;

@@ -27,6 +27,18 @@ export class StackEnded extends Error {
   readonly code = 'ERR_NUSE_STACK_ENDED';
 }
 
+/** A worker, and what it waits at for its StackStart, which is posted before. */
+interface Booting {
+  worker: Worker;
+  gate: Int32Array;
+}
+function boot(entry: URL): Booting {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  return { worker: new Worker(entry, { workerData: gate }), gate };
+}
+/** See StackThread.prepare; by entry. */
+const prepared = new Map<string, Booting>();
+
 /** ms a stack has to stop before its worker is terminated. */
 const STOP_LIMIT = 5000;
 
@@ -63,6 +75,13 @@ export class StackThread extends EventEmitter {
     worker.on('error', (error: Error) => { this.reason ??= error; });
   }
 
+  /** Begin to boot the worker of the next stack with this entry, of which nothing else is known yet. It does not keep the process alive. */
+  static prepare(entry: URL): void {
+    const booting = boot(entry);
+    booting.worker.unref();
+    prepared.set(entry.href, booting);
+  }
+
   /** Start a stack; resolves when its vifs are up and its configuration applies. Rejects with the reason, `code` kept. */
   static async start(options: StackThreadOptions): Promise<StackThread> {
     const native = loadNative(), wake = native.eventfdCreate();
@@ -70,13 +89,20 @@ export class StackThread extends EventEmitter {
     const data: StackStart = {
       wasm: options.wasm, config: options.config, wake, spinUs: options.spinUs ?? 0, restarts: options.restarts ?? 0, record: options.record, extensions: options.extensions ?? {},
     };
-    let worker: Worker;
+    let booting = prepared.get(options.entry.href);
+    prepared.delete(options.entry.href);
     try {
-      worker = new Worker(options.entry, { workerData: data });
+      booting ??= boot(options.entry);
+      booting.worker.postMessage(data);
     } catch (error) {
+      void booting?.worker.terminate();
       native.closeFd(wake);
       throw error;
     }
+    const { worker, gate } = booting;
+    worker.ref();
+    Atomics.store(gate, 0, 1);
+    Atomics.notify(gate, 0);
     const t = new StackThread(worker, native, wake);
     await new Promise<void>((resolve, reject) => {
       worker.on('message', (m: FromWorker) => t.receive(m, resolve));

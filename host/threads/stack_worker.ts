@@ -228,7 +228,10 @@ export async function serveStack(parts: StackParts): Promise<void> {
   const port = parentPort;
   if (!port) throw new Error('a stack worker runs in a worker thread');
   try {
-    await (await StackWorker.create(workerData as StackStart, parts, port)).run();
+    // Not by its event: what comes later is taken from the port, which must not deliver anything by itself.
+    Atomics.wait(workerData as Int32Array, 0, 0);
+    const start = (receiveMessageOnPort(port) as { message: StackStart }).message;
+    await (await StackWorker.create(start, parts, port)).run();
     post(port, { type: 'end' });
   } catch (error) {
     post(port, { type: 'end', error: failure(error) });
