@@ -16,7 +16,7 @@ import { Request } from "../transport/tcp/request";
 import { Mini, MiniKind, miniBuckets, miniHead } from "../transport/tcp/table";
 import { TimeWait } from "../transport/tcp/timewait";
 import { Tcb, TcpState } from "../transport/tcp/tcp";
-import { IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4";
+import { IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from "../wire/ipv4";
 import { NLMSG_HDRLEN, NLM_F_ACK, NLM_F_DUMP, NLM_F_REQUEST, NlMsg } from "../wire/netlink";
 import { acknowledge, answerTo, attr, attrName, attrRoom, attrU8, begin, dumpDone, end, flush } from "./writer";
 
@@ -51,7 +51,7 @@ function request(sk: Sock, m: NlMsg): void {
   if (<u32>m.type != SOCK_DIAG_BY_FAMILY) r = -Errno.EINVAL;
   else if (m.len - NLMSG_HDRLEN < REQUEST_LEN) r = -Errno.EINVAL;
   else if (<u32>load<u8>(q) != AF_INET && <u32>load<u8>(q) != AF_INET6) r = -Errno.ENOENT;
-  else if (<u32>load<u8>(q, 1) != IPPROTO_TCP && <u32>load<u8>(q, 1) != IPPROTO_UDP) r = -Errno.ENOENT;
+  else if (<u32>load<u8>(q, 1) != IPPROTO_TCP && <u32>load<u8>(q, 1) != IPPROTO_UDP && <u32>load<u8>(q, 1) != IPPROTO_UDPLITE) r = -Errno.ENOENT;
   else if (dump) dumpAll(q);
   else r = exact(q);
   if (dump && r == 0) dumpDone();
@@ -67,7 +67,7 @@ function stateOf(sk: Sock): u32 {
 
 function wanted(sk: Sock, q: usize): bool {
   const kind: u8 = <u32>load<u8>(q, 1) == IPPROTO_TCP ? <u8>SockKind.TCP : <u8>SockKind.UDP;
-  return sk.kind == kind && sk.family == <u16>load<u8>(q);
+  return sk.kind == kind && sk.protocol == <u16>load<u8>(q, 1) && sk.family == <u16>load<u8>(q);
 }
 
 function dumpAll(q: usize): void {

@@ -25,6 +25,9 @@ export const enum Mib {
   TcpExtTCPSynRetrans, TcpExtTCPOrigDataSent, TcpExtTCPHPHits, TcpExtTCPWantZeroWindowAdv, TcpExtTCPFromZeroWindowAdv,
   TcpExtTCPToZeroWindowAdv, TcpExtTCPReqQFullDrop, TcpExtTCPReqQFullDoCookies, TcpExtTCPMTUPFail, TcpExtTCPMTUPSuccess,
   TcpExtTCPTimeWaitOverflow, TcpExtTCPACKSkippedChallenge, TcpExtTCPRenoRecovery,
+  // in the order of UDP's
+  UdpLiteInDatagrams, UdpLiteNoPorts, UdpLiteInErrors, UdpLiteOutDatagrams, UdpLiteRcvbufErrors, UdpLiteSndbufErrors, UdpLiteInCsumErrors,
+  UdpLite6InDatagrams, UdpLite6NoPorts, UdpLite6InErrors, UdpLite6OutDatagrams, UdpLite6RcvbufErrors, UdpLite6SndbufErrors, UdpLite6InCsumErrors,
   COUNT,
 }
 

@@ -13,7 +13,7 @@ import { softirqRun } from "../core/softirq";
 import { Sysctl, sysctl } from "../core/sysctl";
 import { NetDevice } from "../link/net_device";
 import {
-  MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, Message, STATE_CONNECTED, datagramDisconnect, packetAddrs, pcbOf,
+  MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, Message, STATE_CONNECTED, datagramDisconnect, packetAddrs,
 } from "../transport/datagram";
 import { filterDetach } from "../transport/filter";
 import { membershipDropAll } from "../transport/membership";
@@ -23,19 +23,20 @@ import {
   tcpAccept, tcpBind, tcpClose, tcpConnect, tcpCreate, tcpDisconnect, tcpGetsockopt, tcpIoctl, tcpKeepalive, tcpListen, tcpPacing, tcpPoll, tcpRxConsume,
   tcpRxPeek, tcpSetsockopt, tcpShutdown, tcpTxCommit, tcpTxReserve,
 } from "../transport/tcp/api";
-import { udpSend, udpUncork } from "../transport/udp/output";
+import { udpSend } from "../transport/udp/output";
 import { udpBind, udpClose, udpConnect, udpCreate, udpDisconnect } from "../transport/udp/udp";
-import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP } from "../wire/ipv4";
+import { IPPROTO_ICMP, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_UDPLITE } from "../wire/ipv4";
 import { NEXTHDR_ICMP } from "../wire/ipv6";
-import { Cmsg, IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET, SOL_UDP, cmsgError, cmsgParse, cmsgReceive } from "./cmsg";
+import { IPPROTO_IP, IPPROTO_IPV6, SOL_SOCKET, cmsgError, cmsgParse, cmsgReceive } from "./cmsg";
 import { SIOCINQ, SIOCOUTQ, ifIoctl, queueIoctl } from "./ioctl";
 import {
   netlinkBind, netlinkClose, netlinkCreate, netlinkFrom, netlinkKnown, netlinkName, netlinkSend, netlinkSetOption,
 } from "./netlink";
-import { optInt, optPut, optPutInt } from "./option";
+import { optPut, optPutInt } from "./option";
 import { getFilterOption, getIpOption, setFilterOption, setIpOption } from "./options_ip";
 import { getIpv6Option, setIpv6Option } from "./options_ip6";
 import { getSocketOption, onTcpOptions, setSocketOption } from "./options_socket";
+import { getUdpOption, setUdpOption } from "./options_udp";
 import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
 import { streamReceive, streamSend } from "./stream";
 import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
@@ -54,12 +55,6 @@ const SOL_RAW: u32 = 255;
 const SOL_PACKET: u32 = 263;
 const SOL_NETLINK: u32 = 270;
 const SO_PEERNAME: u32 = 28;
-const UDP_CORK: u32 = 1;
-const UDP_ENCAP: u32 = 100;
-const UDP_NO_CHECK6_TX: u32 = 101;
-const UDP_NO_CHECK6_RX: u32 = 102;
-const UDP_SEGMENT: u32 = 103;
-const UDP_GRO: u32 = 104;
 const M = changetype<Message>(memory.data(offsetof<Message>(), 8));
 
 /** Run what the call set off, and pass its result through. */
@@ -95,7 +90,9 @@ function kindOf(family: u32, type: u32, protocol: u32): i32 {
   const icmp = family == AF_INET ? IPPROTO_ICMP : NEXTHDR_ICMP;
   switch (type) {
     case SOCK_STREAM: return protocol == 0 || protocol == IPPROTO_TCP ? SockKind.TCP : -Errno.EPROTONOSUPPORT;
-    case SOCK_DGRAM: return protocol == 0 || protocol == IPPROTO_UDP ? SockKind.UDP : protocol == icmp ? SockKind.PING : -Errno.EPROTONOSUPPORT;
+    case SOCK_DGRAM:
+      if (protocol == 0 || protocol == IPPROTO_UDP || protocol == IPPROTO_UDPLITE) return SockKind.UDP;
+      return protocol == icmp ? SockKind.PING : -Errno.EPROTONOSUPPORT;
     case SOCK_RAW: return protocol == 0 || protocol > 255 ? -Errno.EPROTONOSUPPORT : SockKind.RAW;
     default: return -Errno.ESOCKTNOSUPPORT;
   }
@@ -105,7 +102,7 @@ function kindOf(family: u32, type: u32, protocol: u32): i32 {
 export function sys_socket(family: u32, type: u32, protocol: u32): i32 {
   const kind = kindOf(family, type, protocol);
   if (kind < 0) return kind;
-  const proto = kind == SockKind.TCP ? IPPROTO_TCP : kind == SockKind.UDP ? IPPROTO_UDP : protocol;
+  const proto = kind == SockKind.TCP ? IPPROTO_TCP : kind == SockKind.UDP && !protocol ? IPPROTO_UDP : protocol;
   const sk = sockAlloc(family, type, proto, kind);
   if (!sk) return -Errno.ENOBUFS;
   if (sysctl(Sysctl.BINDV6ONLY) && family == AF_INET6) sk.set(SockFlag.V6ONLY, true);
@@ -215,7 +212,7 @@ export function sys_setsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
     case IPPROTO_IP: return hasIpLevel(sk) ? done(setIpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? done(setIpv6Option(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? done(tcpSetsockopt(sk, name, p, len)) : -Errno.ENOPROTOOPT;
-    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? done(setUdpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
+    case IPPROTO_UDP: case IPPROTO_UDPLITE: return hasUdpLevel(sk, level) ? done(setUdpOption(sk, name, p, len)) : -Errno.ENOPROTOOPT;
     case SOL_RAW: case SOL_ICMPV6: return setFilterOption(sk, level, name, p, len);
     case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case SOL_NETLINK: return sk.kind == <u8>SockKind.NETLINK ? netlinkSetOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
@@ -232,7 +229,7 @@ export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
     case IPPROTO_IP: return hasIpLevel(sk) ? getIpOption(sk, name, p, len) : -Errno.ENOPROTOOPT;
     case IPPROTO_IPV6: return sk.family == <u16>AF_INET6 ? getIpv6Option(sk, name, p, len) : foreignLevel(sk);
     case IPPROTO_TCP: return sk.kind == <u8>SockKind.TCP ? tcpGetsockopt(sk, name, p, len) : foreignLevel(sk);
-    case SOL_UDP: return sk.kind == <u8>SockKind.UDP ? getUdpOption(sk, name, p, len) : foreignLevel(sk);
+    case IPPROTO_UDP: case IPPROTO_UDPLITE: return hasUdpLevel(sk, level) ? getUdpOption(sk, name, p, len) : foreignLevel(sk);
     case SOL_RAW: case SOL_ICMPV6: return getFilterOption(sk, level, name, p, len);
     case SOL_PACKET: return sk.kind == <u8>SockKind.PACKET ? packetGetOption(sk, name, p, len) : foreignLevel(sk);
     case SOL_NETLINK: return sk.kind == <u8>SockKind.NETLINK ? optPutInt(p, len, 0) : foreignLevel(sk);
@@ -243,6 +240,9 @@ export function sys_getsockopt(h: u32, level: u32, name: u32, p: usize, len: u32
 // A raw IPv6 socket has no IPv4 side.
 function hasIpLevel(sk: Sock): bool { return sk.family == <u16>AF_INET || (sk.family == <u16>AF_INET6 && sk.kind != <u8>SockKind.RAW); }
 
+// UDP-Lite knows UDP's options, too.
+function hasUdpLevel(sk: Sock, level: u32): bool { return sk.kind == <u8>SockKind.UDP && (level == IPPROTO_UDP || <u32>sk.protocol == level); }
+
 // Linux asks the IPv4 code, which knows one level only (do_ip_getsockopt).
 function foreignLevel(sk: Sock): i32 { return sk.family == <u16>AF_INET ? -Errno.EOPNOTSUPP : -Errno.ENOPROTOOPT; }
 
@@ -252,41 +252,6 @@ function peerName(sk: Sock, p: usize, len: u32): i32 {
   const n = sk.kind == <u8>SockKind.TCP && sk.rport ? <i32>sockaddrWrite(sk, NAME_OUT, sk.raddr, sk.rport, sk.boundIf) : sys_getpeername(sk.handle, NAME_OUT);
   if (n < 0) return -Errno.ENOTCONN;
   return <u32>n < len ? -Errno.EINVAL : optPut(p, len, NAME_OUT, n);
-}
-
-function setUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
-  if (len < 4) return -Errno.EINVAL;
-  const v = optInt(p, len);
-  const pcb = pcbOf(sk);
-  switch (name) {
-    case UDP_CORK:
-      pcb.corked = v ? 1 : 0;
-      return v ? 0 : min(udpUncork(sk), 0);
-    case UDP_NO_CHECK6_TX: pcb.noCheck6Tx = v ? 1 : 0; return 0;
-    case UDP_NO_CHECK6_RX: pcb.noCheck6Rx = v ? 1 : 0; return 0;
-    case UDP_SEGMENT:
-      if (v < 0 || v > 65535) return -Errno.EINVAL;
-      pcb.gsoSize = <u16>v;
-      return 0;
-    case UDP_GRO:
-      pcb.gro = v ? 1 : 0;
-      sk.cmsgFlags = v ? sk.cmsgFlags | Cmsg.GRO : sk.cmsgFlags & ~Cmsg.GRO;
-      return 0;
-    case UDP_ENCAP: return v ? -Errno.ENOPROTOOPT : 0;
-    default: return -Errno.ENOPROTOOPT;
-  }
-}
-function getUdpOption(sk: Sock, name: u32, p: usize, len: u32): i32 {
-  const pcb = pcbOf(sk);
-  switch (name) {
-    case UDP_CORK: return optPutInt(p, len, pcb.corked);
-    case UDP_ENCAP: return optPutInt(p, len, 0);
-    case UDP_NO_CHECK6_TX: return optPutInt(p, len, pcb.noCheck6Tx);
-    case UDP_NO_CHECK6_RX: return optPutInt(p, len, pcb.noCheck6Rx);
-    case UDP_SEGMENT: return optPutInt(p, len, pcb.gsoSize);
-    case UDP_GRO: return optPutInt(p, len, pcb.gro);
-    default: return -Errno.ENOPROTOOPT;
-  }
 }
 
 /** `how`: 0 read, 1 write, 2 both. */

@@ -10,6 +10,7 @@ import { reject } from "../transport/reject";
 import { deferredAnswer, deferredNext } from "../transport/tcp/defer";
 import { TcpState, tcb } from "../transport/tcp/tcp";
 import { tproxySet } from "../transport/tproxy";
+import { IPPROTO_UDP } from "../wire/ipv4";
 
 const LOCAL: usize = memory.data(16, 8);
 const PEER: usize = memory.data(16, 8);
@@ -22,7 +23,7 @@ export function ctl_tproxy(h: u32): i32 {
   const sk = sockOf(h);
   if (!sk) return -Errno.EBADF;
   const tcp = sk.kind == <u8>SockKind.TCP;
-  if (!sk.has(SockFlag.TRANSPARENT) || !sk.boundIf || !(tcp ? sk.state == <u8>TcpState.LISTEN : sk.kind == <u8>SockKind.UDP)) return -Errno.EINVAL;
+  if (!sk.has(SockFlag.TRANSPARENT) || !sk.boundIf || !(tcp ? sk.state == <u8>TcpState.LISTEN : sk.kind == <u8>SockKind.UDP && <u32>sk.protocol == IPPROTO_UDP)) return -Errno.EINVAL;
   if (tcp) tcb(sk).deferSyn = true;
   tproxySet(sk);
   return 0;

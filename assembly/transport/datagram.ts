@@ -34,6 +34,9 @@ export const STATE_CLOSE: u8 = 7;
   noCheck6Rx: u8;
   /** IPV6_CHECKSUM: offset, -1 = off. */
   csumOffset: i32;
+  /** UDPLITE_SEND_CSCOV and UDPLITE_RECV_CSCOV, bytes (0 = all of them); -1 = not set. */
+  sendCoverage: i32;
+  recvCoverage: i32;
   /** IP_OPTIONS. */
   optLen: u32;
   o0: u64; o1: u64; o2: u64; o3: u64; o4: u64;
@@ -96,7 +99,8 @@ export function datagramCreate(sk: Sock): i32 {
   sk.pcb = POOL.alloc();
   if (!sk.pcb) return -Errno.ENOBUFS;
   sk.state = STATE_CLOSE;
-  pcbOf(sk).csumOffset = -1;
+  const p = pcbOf(sk);
+  p.csumOffset = p.sendCoverage = p.recvCoverage = -1;
   sk.pmtudisc = 1;
   sk.pmtudisc6 = 1;
   sk.rcvbuf = sysctl(Sysctl.CORE_RMEM_DEFAULT);

@@ -14,6 +14,7 @@ export const IPPROTO_ICMP: u32 = 1;
 export const IPPROTO_IGMP: u32 = 2;
 export const IPPROTO_TCP: u32 = 6;
 export const IPPROTO_UDP: u32 = 17;
+export const IPPROTO_UDPLITE: u32 = 136;
 export const IPPROTO_RAW: u32 = 255;
 
 export const IPOPT_END: u32 = 0;

@@ -8,7 +8,9 @@ export const UDP_HLEN: u32 = 8;
   @inline get ptr(): usize { return changetype<usize>(this); }
   @inline get src(): u32 { return be16(this.ptr); }
   @inline get dst(): u32 { return be16(this.ptr + 2); }
+  /** Of UDP-Lite: the checksum's coverage. */
   @inline get len(): u32 { return be16(this.ptr + 4); }
+  @inline set len(v: u32) { putBe16(this.ptr + 4, v); }
   /** As stored; 0 = none. */
   @inline get checksum(): u32 { return load<u16>(this.ptr, 6); }
   @inline set checksum(v: u32) { store<u16>(this.ptr, <u16>v, 6); }

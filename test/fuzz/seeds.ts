@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { PEER, PEER6, PEER_MAC, OUR_MAC, US, US6 } from '../harness/host.js';
-import { addr, arp, be16, be32, cat, ethernet, icmp, icmp6, ipv4, udp, type Bytes } from '../harness/packet.js';
+import { addr, arp, be16, be32, cat, checksum, ethernet, icmp, icmp6, ipv4, pseudo, udp, type Bytes } from '../harness/packet.js';
 import { Case, Op, le16, le32 } from './case.js';
 import { rare } from './seeds_rare.js';
 import { ALL_NODES, FRAMES, GROUP, GROUP6, ROUTER, fill, frame4, frame6, lladdr, nd, ra } from './frames.js';
@@ -13,7 +13,7 @@ const F = 1, S = 2, R = 4, P = 8, A = 16, U = 32, E = 64, W = 128;
 const INET = 0, INET6 = 1, NETLINK = 2, PACKET = 3, STREAM = 1, DGRAM = 2, RAW = 3;
 const ANY = 0, OWN = 1, PEER_ADDRESS = 2, LOOPBACK = 3, BROADCAST = 6, GROUP_ADDRESS = 9, NOBODY = 11;
 /** Levels by index: SOL_SOCKET, IP, IPv6, TCP, UDP, raw, ICMPv6, packet, netlink. */
-const SOCKET_LEVEL = 0, IP = 1, IPV6 = 2, TCP = 3, UDP = 4;
+const SOCKET_LEVEL = 0, IP = 1, IPV6 = 2, TCP = 3, UDP = 4, LITE = 9, LITE_PROTOCOL = 11;
 const HOLD = 1, BAD_CHECKSUM = 2, PARTIAL = 4, SUPER = 8, URGENT = 16;
 const TS = 8, SACK = 16, RAW_OPTIONS = 32, DSACK = 128;
 
@@ -130,6 +130,14 @@ function datagrams(): [string, Case][] {
     .socket(INET, DGRAM).int(0, SOCKET_LEVEL, 2, 1).int(1, SOCKET_LEVEL, 2, 1).int(1, SOCKET_LEVEL, 15, 1).bind(1, ANY, 67).add(Op.DATAGRAM, [28, 8, ...le16(68), ...le16(67), ...le16(30)]).receive(1).add(Op.IOCTL, [1, ...le16(0x8906)])]);
   // RFC 768: no checksum is a checksum of 0 (IPv4 only); padding behind the datagram.
   out.push(['udp-no-checksum', new Case(0).socket(INET, DGRAM).bind(0, ANY, 5000).raw(frame4({ proto: 17 }, udp(PEER, 7, US, 5000, fill(20), { csum: 0 })), 4).receive(0).raw(frame4({ proto: 17 }, cat(udp(PEER, 7, US, 5000, fill(9), { csum: 0 }), fill(9))), 4).receive(0)]);
+  // RFC 3828: a coverage of its own, whole or less, and one that cannot be.
+  const lite = (coverage: number): Bytes => {
+    const d = cat(be16(7), be16(5000), be16(coverage), [0, 0], fill(20));
+    d.set(be16(checksum(pseudo(PEER, US, 136, d.length), d.subarray(0, coverage || d.length))), 6);
+    return frame4({ proto: 136 }, d);
+  };
+  out.push(['udplite', [0, 28, 12, 8, 3, 99].reduce((c, n, i) => c.raw(lite(n), 4).receive(0).option(0, LITE, 11, le32([20, 0][i & 1])).option(0, LITE, 10, le32(n)).send(0, 20), new Case(0).socket(INET, DGRAM, LITE_PROTOCOL).bind(0, ANY, 5000).connect(0, PEER_ADDRESS, 7))
+    .raw(frame4({ proto: 1 }, icmp(3, 3, 0, ipv4({ src: US, dst: PEER, proto: 136 }, udp(US, 5000, PEER, 7, fill(20)))))).receive(0).int(0, UDP, 103, 8).send(0, 30).raw(frame4({ proto: 136 }, fill(5)))]);
   out.push(['udp-cork', new Case(0).socket(INET, DGRAM).connect(0, PEER_ADDRESS, 9).send(0, 100, undefined, 1).send(0, 100, undefined, 1).send(0, 50).int(0, UDP, 1, 1).send(0, 1000).send(0, 1000).int(0, UDP, 1, 0).int(0, UDP, 103, 8).send(0, 3000)]);
   out.push(['udp-gso', new Case(1).socket(INET, DGRAM).bind(0, ANY, 5000).add(Op.RAW, [29 | 32, 1, 5, ...le16(100), ...le16(34), ...le16(6), ...ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 17 }, udp(PEER, 7, US, 5000, fill(450), { csum: 0x1234 })))])
     .raw(FRAMES[0][1]).receive(0).int(0, UDP, 104, 1).add(Op.RAW, [28 | 32, 1, 5, ...le16(100), ...le16(34), ...le16(6), ...ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 17 }, udp(PEER, 7, US, 5000, fill(450))))]).receive(0)]);

@@ -11,7 +11,7 @@ const HISTORY = 64;
 /** Values at which lengths, counts and flags change their meaning. */
 const EDGES = [0, 1, 2, 4, 7, 8, 20, 40, 63, 64, 127, 128, 254, 255];
 /** Where a checksum lies in the upper header. */
-const CHECKSUM_AT = new Map([[6, 16], [17, 6], [1, 2], [58, 2]]);
+const CHECKSUM_AT = new Map([[6, 16], [17, 6], [136, 6], [1, 2], [58, 2]]);
 
 /** Make the checksums of a frame right, as far as its lengths let it have any. */
 export function repair(frame: Uint8Array): void {

@@ -2,14 +2,15 @@
 import { Errno, Vnet } from "../../abi";
 import { ADDR_LEN } from "../../lib/addr";
 import { csumFold, csumPseudo } from "../../lib/checksum";
-import { Mib, mibInc } from "../../core/mib";
+import { Mib } from "../../core/mib";
 import { SHUT_SND, Sock, SockFlag, sockCharge } from "../../core/sock";
 import { Skb, skbAlloc, skbFree, skbSetPartial } from "../../core/skb";
 import { Flow, PMTUDISC_DO, PMTUDISC_PROBE, flowConfirm, flowRoute, flowStale, ipHeaderLen, ipOutput } from "../../network/flow";
-import { IPPROTO_UDP } from "../../wire/ipv4";
+import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../wire/ipv4";
 import { UDP_HLEN, UdpHeader } from "../../wire/udp";
 import { MSG_CONFIRM, MSG_MORE, Message, datagramErrno, datagramFlow, localTooBig, pcbOf } from "../datagram";
-import { udpAutobind } from "./udp";
+import { udpAutobind, udpCount } from "./udp";
+import { coverageStamp } from "./udplite";
 
 const MAX_PAYLOAD: u32 = 65535 - UDP_HLEN;
 /** Segments in one UDP_SEGMENT send (Linux UDP_MAX_SEGMENTS). */
@@ -25,10 +26,10 @@ export function udpSend(sk: Sock, ptr: usize, len: u32, m: Message): i32 {
   if (m.named && !m.port) return -Errno.EINVAL;
   const r = udpAutobind(sk);
   if (r < 0) return r;
-  const f = datagramFlow(sk, m, IPPROTO_UDP);
+  const f = datagramFlow(sk, m, sk.protocol);
   if (!f) return datagramErrno();
   if (sk.wmem >= sk.sndbuf) {
-    mibInc(f.isV4 ? Mib.UdpSndbufErrors : Mib.Udp6SndbufErrors);
+    udpCount(Mib.UdpSndbufErrors, f.isV4, sk.protocol);
     return -Errno.EAGAIN;
   }
   const port = m.named ? m.port : <u32>sk.rport;
@@ -100,14 +101,11 @@ function transmit(sk: Sock, skb: Skb, f: Flow, port: u32, gso: u32): i32 {
   const v4 = f.isV4;
   const payload = skb.len;
   if (gso && payload > gso) {
-    if (gso + UDP_HLEN + ipHeaderLen(f) > f.mtu) {
-      skbFree(skb);
-      return -Errno.EINVAL;
-    }
     const segs = (payload + gso - 1) / gso;
-    if (segs > MAX_SEGMENTS) {
+    const lite = <u32>sk.protocol == IPPROTO_UDPLITE;
+    if (lite || gso + UDP_HLEN + ipHeaderLen(f) > f.mtu || segs > MAX_SEGMENTS) {
       skbFree(skb);
-      return -Errno.EINVAL;
+      return lite ? -Errno.EIO : -Errno.EINVAL;
     }
     skb.gsoSize = <u16>gso;
     skb.gsoType = <u8>Vnet.GSO_UDP_L4;
@@ -118,7 +116,8 @@ function transmit(sk: Sock, skb: Skb, f: Flow, port: u32, gso: u32): i32 {
   u.init(sk.lport, port, len);
   skb.trans = u.ptr;
   const none = v4 ? sk.has(SockFlag.NO_CHECK) && !gso : pcbOf(sk).noCheck6Tx != 0;
-  if (!none) {
+  if (<u32>sk.protocol == IPPROTO_UDPLITE) coverageStamp(sk, u, len, v4 ? csumPseudo(f.src + 12, f.dst + 12, 4, IPPROTO_UDPLITE, len) : csumPseudo(f.src, f.dst, <u32>ADDR_LEN, IPPROTO_UDPLITE, len));
+  else if (!none) {
     u.checksum = csumFold(v4 ? csumPseudo(f.src + 12, f.dst + 12, 4, IPPROTO_UDP, len) : csumPseudo(f.src, f.dst, <u32>ADDR_LEN, IPPROTO_UDP, len));
     skbSetPartial(skb, u.ptr, 6);
   }
@@ -131,9 +130,9 @@ function transmit(sk: Sock, skb: Skb, f: Flow, port: u32, gso: u32): i32 {
   sockCharge(sk, skb);
   const e = ipOutput(skb, f);
   f.optLen = 0;
-  if (e == 0) mibInc(v4 ? Mib.UdpOutDatagrams : Mib.Udp6OutDatagrams);
+  if (e == 0) udpCount(Mib.UdpOutDatagrams, v4, sk.protocol);
   else if (e == -Errno.ENOBUFS) {
-    mibInc(v4 ? Mib.UdpSndbufErrors : Mib.Udp6SndbufErrors);
+    udpCount(Mib.UdpSndbufErrors, v4, sk.protocol);
     // Linux: a full device queue is silent unless IP_RECVERR asked to know.
     return sk.has(v4 ? SockFlag.RECVERR : SockFlag.RECVERR6) ? e : 0;
   }

@@ -1,15 +1,17 @@
-// UDP (RFC 768, RFC 1122 4.1, RFC 8200 8.1): the port table, binding and its conflicts, lookup by score as Linux.
+// UDP (RFC 768, RFC 1122 4.1, RFC 8200 8.1) and UDP-Lite (RFC 3828), whose ports are its own: the port table, binding and its conflicts,
+// lookup by score as Linux.
 import { Errno } from "../../abi";
 import { carve } from "../../lib/arena";
 import { addrCopy, addrEqual, addrIsAny, addrIsV4 } from "../../lib/addr";
+import { Mib, mibInc } from "../../core/mib";
 import { inetProtoRegister } from "../../core/proto";
 import { AF_INET6, Sock, SockFlag } from "../../core/sock";
-
-import { IPPROTO_UDP } from "../../wire/ipv4";
+import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../wire/ipv4";
 import { bindCheck, datagramConnect, datagramCreate, datagramDisconnect, datagramInit, datagramRelease, familyMatch } from "../datagram";
 import { portCount, portEphemeral, portHash } from "../port";
 import { tproxyForget } from "../tproxy";
 import { udpError, udpInput } from "./input";
+import { udpLiteError, udpLiteInput } from "./udplite";
 
 const BUCKETS: u32 = 1024;
 const TABLE: usize = memory.data(4, 4);
@@ -18,6 +20,15 @@ export function udpInit(sockets: u32): void {
   datagramInit(sockets);
   store<usize>(TABLE, carve(BUCKETS << 2, 4));
   inetProtoRegister(IPPROTO_UDP, udpInput.index, udpError.index);
+  inetProtoRegister(IPPROTO_UDPLITE, udpLiteInput.index, udpLiteError.index);
+}
+
+/** Count under the names of a protocol and family; `which`: the counter of UDP over IPv4. */
+export function udpCount(which: Mib, v4: bool, proto: u32): void {
+  let c: i32 = which;
+  if (!v4) c += Mib.Udp6InDatagrams - Mib.UdpInDatagrams;
+  if (proto == IPPROTO_UDPLITE) c += Mib.UdpLiteInDatagrams - Mib.UdpInDatagrams;
+  mibInc(c);
 }
 
 @inline function bucket(port: u32): usize { return load<usize>(TABLE) + ((port & (BUCKETS - 1)) << 2); }
@@ -40,6 +51,7 @@ function unhash(sk: Sock): void {
 
 // Could both sockets receive the same packet?
 function overlap(a: Sock, addr: usize, b: Sock): bool {
+  if (a.protocol != b.protocol) return false;
   if (a.boundIf && b.boundIf && a.boundIf != b.boundIf) return false;
   const anyA = addrIsAny(addr), anyB = addrIsAny(b.laddr);
   if (anyA || anyB) {
@@ -115,7 +127,7 @@ export function udpAutobind(sk: Sock): i32 {
 export function udpConnect(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
   const r = udpAutobind(sk);
   if (r < 0) return r;
-  return datagramConnect(sk, addr, port, scope, IPPROTO_UDP);
+  return datagramConnect(sk, addr, port, scope, sk.protocol);
 }
 
 /** connect(AF_UNSPEC): an automatic port is given up too. */
@@ -134,9 +146,9 @@ export function udpClose(sk: Sock): void {
   datagramRelease(sk);
 }
 
-/** How well `sk` fits a packet to daddr:dport from saddr:sport on `dif`; -1 = not at all. */
-export function udpScore(sk: Sock, saddr: usize, sport: u32, daddr: usize, dport: u32, dif: u32): i32 {
-  if (<u32>sk.lport != dport || !familyMatch(sk, daddr)) return -1;
+/** How well `sk` fits a packet of `proto` to daddr:dport from saddr:sport on `dif`; -1 = not at all. */
+export function udpScore(sk: Sock, proto: u32, saddr: usize, sport: u32, daddr: usize, dport: u32, dif: u32): i32 {
+  if (<u32>sk.lport != dport || <u32>sk.protocol != proto || !familyMatch(sk, daddr)) return -1;
   let score: i32 = sk.family == <u16>AF_INET6 ? 0 : 1;
   if (!addrIsAny(sk.laddr)) {
     if (!addrEqual(sk.laddr, daddr)) return -1;
@@ -158,13 +170,13 @@ export function udpScore(sk: Sock, saddr: usize, sport: u32, daddr: usize, dport
 }
 
 /** The socket for a unicast packet; sockets of one REUSEPORT group share by hash of the flow. */
-export function udpLookup(saddr: usize, sport: u32, daddr: usize, dport: u32, dif: u32): Sock | null {
+export function udpLookup(proto: u32, saddr: usize, sport: u32, daddr: usize, dport: u32, dif: u32): Sock | null {
   let best: Sock | null = null;
   let score: i32 = -1;
   let same: u32 = 0;
   let sk = udpChain(dport);
   while (sk) {
-    const s = udpScore(sk, saddr, sport, daddr, dport, dif);
+    const s = udpScore(sk, proto, saddr, sport, daddr, dport, dif);
     if (s > score) {
       best = sk;
       score = s;
@@ -176,7 +188,7 @@ export function udpLookup(saddr: usize, sport: u32, daddr: usize, dport: u32, di
   let k = portHash(daddr, saddr, sport) % same;
   sk = udpChain(dport);
   while (sk) {
-    if (udpScore(sk, saddr, sport, daddr, dport, dif) == score && (sk === best || sk.has(SockFlag.REUSEPORT))) {
+    if (udpScore(sk, proto, saddr, sport, daddr, dport, dif) == score && (sk === best || sk.has(SockFlag.REUSEPORT))) {
       if (!k--) return sk;
     }
     sk = changetype<Sock | null>(sk.bindNext);
