@@ -2,6 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { Command, CommanderError } from 'commander';
 import { formatFindings, diagnose, usable } from './doctor.js';
+import { benchCommands } from './bench.js';
 import { CliError, EXIT_NUSE, tell } from './fail.js';
 import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
@@ -16,6 +17,7 @@ import { prepareFile } from './sim_apps.js';
 import { simDebugOptions } from './sim_debug.js';
 import { refuseContradictions } from './sim_options.js';
 import { isSweep, sweep, type SweepOptions } from './sim_sweep.js';
+import { top, type TopOptions } from './top.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
 
@@ -116,6 +118,16 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
       noProgram('stats');
       done(showStats(name, !!o.json));
     });
+  root.command('top [names...]').description('a live view of the stacks that are up: packets, processor time of each, retransmits, drops by reason; q ends it')
+    .option('--interval <s>', 'time between two looks', '1').option('--once', 'one interval, then end').option('--json', 'as JSON, one line for each interval')
+    .action((names: string[], o: TopOptions) => {
+      noProgram('top');
+      done(top(names, o));
+    });
+  benchCommands(root.command('bench').description('measure this machine, as root: `slides`, `peers`'), (name, code) => {
+    noProgram(name);
+    done(code());
+  });
   root.command('down <name>').description('end the programs of a stack, then the stack').option('--json', 'tell errors as JSON')
     .action((name: string) => {
       noProgram('down');
