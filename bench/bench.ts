@@ -27,7 +27,7 @@ type Measure = (s: Scenario) => Promise<number>;
 const iperf = (reverse: boolean): Measure => async (s) => {
   const server = s.far(['iperf3', '-s', '-1', '--forceflush']);
   await server.until(/listening/);
-  const r = json(await ended(s.near(['iperf3', '-c', PEER, '-t', String(SECONDS), '-J', ...(reverse ? ['-R'] : [])])));
+  const r = json(await ended(s.near(['iperf3', '-c', PEER, '-t', String(Math.ceil(SECONDS)), '-J', ...(reverse ? ['-R'] : [])])));
   await server.done;
   return r.end.sum_received.bits_per_second / 1e6;
 };

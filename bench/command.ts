@@ -85,7 +85,8 @@ export const benchPeers: BenchModule['benchPeers'] = async (o: BenchOptions) => 
   const json = `${JSON.stringify(result, null, 2)}\n`, file = write(o.out, 'peers.json', json);
   const failed = Object.entries(result.stacks).flatMap(([measure, f]) => Object.entries(f).filter(([, x]) => x.failed !== undefined).map(([name, x]) => `${measure} of ${name} failed: ${x.failed}`));
   const notes = [
-    ...failed, ...(result.user ? userLines(result.user) : []), ...result.missing.map((m) => `${m.peer} is not installed: apt-get install ${m.package}`),
+    ...failed, ...(result.user ? userLines(result.user) : []), ...(result.userFailed ? [`user failed: ${result.userFailed}`] : []),
+    ...result.missing.map((m) => `${m.peer} is not installed: apt-get install ${m.package}`),
     `${result.machine}, Linux ${result.kernel}, medians of ${o.rounds} x ${o.seconds} s`, `written: ${file}`,
   ];
   process.stdout.write(o.json ? json : `${peersTables(result).map((t) => formatTable(t.head, t.rows)).join('\n')}\n${notes.join('\n')}\n`);

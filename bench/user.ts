@@ -78,7 +78,7 @@ async function measure(lab: Lab, host: string, way: Way, seconds: number): Promi
   const bulk = async (reverse: boolean): Promise<number> => {
     const server = lab.run(host, ['iperf3', '-s', '-1', '--forceflush', '-p', IPERF_PORT]);
     await server.until(/listening/);
-    const client = await way.run(['iperf3', '-c', way.host, '-p', IPERF_PORT, '-t', String(seconds), '-J', ...(reverse ? ['-R'] : [])], false);
+    const client = await way.run(['iperf3', '-c', way.host, '-p', IPERF_PORT, '-t', String(Math.ceil(seconds)), '-J', ...(reverse ? ['-R'] : [])], false);
     const r = JSON.parse(await output(client)) as { end: { sum_received: { bits_per_second: number } } };
     await server.done;
     await way.stop();

@@ -11,7 +11,11 @@ const out = join(root, 'build/bundle');
 mkdirSync(out, { recursive: true });
 await build({
   absWorkingDir: root,
-  entryPoints: Object.fromEntries(['stack_worker', 'gateway_worker', 'part_worker', 'watchdog_worker', 'sim_worker', 'sim_report'].map((n) => [n, `host/cli/${n}.ts`]).concat([['nuse', 'host/cli/main.ts'], ['bench', 'bench/command.ts']])),
+  entryPoints: {
+    ...Object.fromEntries(['stack_worker', 'gateway_worker', 'part_worker', 'watchdog_worker', 'sim_worker', 'sim_report'].map((n) => [n, `host/cli/${n}.ts`])),
+    nuse: 'host/cli/main.ts',
+    bench: 'bench/command.ts',
+  },
   outdir: out,
   outExtension: { '.js': '.mjs' },
   bundle: true,
