@@ -1,11 +1,15 @@
 // The stacks of others that peers are measured with: each over a TAP, with the services of meter.c. Those that are not installed are named.
+import { execFileSync } from 'node:child_process';
 import { chmodSync, existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { findProgram } from '../host/cli/install.js';
-import type { Lab } from '../test/interop/lab.js';
+import { ROOT, type Lab } from '../test/interop/lab.js';
 import { US, build, embedded, meter, type Scenario } from './scenarios.js';
 
 /** Debian's headers of lwIP. */
 const LWIP = '/usr/include/lwip';
+/** Debian's Go packages. */
+const GO_PATH = '/usr/share/gocode';
 
 interface Peer {
   name: string;
@@ -17,12 +21,19 @@ interface Peer {
 
 const PEERS: readonly Peer[] = [
   { name: 'lwip', package: 'liblwip-dev', installed: () => existsSync(`${LWIP}/lwip/tcp.h`), scenario: lwip },
+  { name: 'gvisor', package: 'golang-go golang-gvisor-gvisor-dev', installed: () => existsSync(`${GO_PATH}/src/gvisor.dev/gvisor`) && findProgram('go') !== null, scenario: gvisor },
   { name: 'uml', package: 'user-mode-linux', installed: () => findProgram('linux.uml') !== null, scenario: userModeLinux },
 ];
 
 function lwip(lab: Lab): Scenario {
   const program = build(lab, 'lwip.c', `-I${LWIP}`, '-llwip');
   return embedded(lab, 'lwip', (ns) => lab.run(ns, [program, ns, 'tap0', US]));
+}
+
+function gvisor(lab: Lab): Scenario {
+  const program = join(lab.dir, 'gvisor'), env = { ...process.env, GO111MODULE: 'off', GOPATH: GO_PATH };
+  execFileSync('go', ['build', '-o', program, join(ROOT, 'bench/gvisor.go')], { env, stdio: ['ignore', 'ignore', 'inherit'] });
+  return embedded(lab, 'gvisor', (ns) => lab.run(ns, [program, 'tap0', US]));
 }
 
 /** Linux as a program. Its root is this machine's, which it only reads; its first process makes the interface and is the services. */

@@ -24,7 +24,7 @@ test('bulk, exchanges on one processor, and connections', () => {
     assert.ok(figures['kernel-tap-relay-vnet'].carrier! >= 0 && figures['kernel-tap-relay-vnet'].carrier! <= 1.1);
     assert.is('nuse-tap-1500' in figures, measure === 'tcp-out');
     // What is installed has a figure or says why not; what is not is named.
-    for (const name of ['lwip', 'uml']) assert.ok(name in figures || result.missing.some((m) => m.peer === name && m.package), name);
+    for (const name of ['lwip', 'gvisor', 'uml']) assert.ok(name in figures || result.missing.some((m) => m.peer === name && m.package), name);
   }
   assert.equal(result.marks.map((m) => m.measure), ['tcp-out, nuse-tap', 'tcp-out, nuse-tap-1500', 'tcp-rr, nuse-tap', 'connect, nuse-tap']);
   assert.match(r.stdout, /^tcp-out, nuse-tap +Mbit\/s +[\d.]+ +kernel-tap-relay-vnet +[\d.]+ +\d+\.\d\d +0\.4 +1 +(aim|mark|no) +the relay had \d+ % of a processor$/m);
