@@ -69,6 +69,7 @@ def main(steps, argv):
                     os.kill(pid, signal.SIGKILL)
                     sys.exit("it was not stopped")
             if termios.tcgetattr(slave) != before:
+                os.kill(pid, signal.SIGKILL)
                 sys.exit("a stopped program has left the terminal in its modes")
     end = time.monotonic() + LIMIT
     while not select.select([ended], [], [], 0)[0] and time.monotonic() < end:
