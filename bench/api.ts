@@ -4,6 +4,8 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { CORE_WASM } from '../host/cli/install.js';
 import { MemoryVif, Stack, type StackOptions } from '../host/index.js';
 
 /** Bytes of each write. */
@@ -12,7 +14,7 @@ const CHUNK = 256 << 10;
 /** Two stacks in this thread. */
 async function inThread(): Promise<[Stack, Stack]> {
   const [x, y] = MemoryVif.pair({ name: 'eth0', mac: '02:00:00:00:00:01' }, { name: 'eth0', mac: '02:00:00:00:00:02' });
-  const make = (n: number, vif: MemoryVif): Promise<Stack> => Stack.create({ text: `interface eth0\n address 192.0.2.${n}/24\n`, vifs: { eth0: vif } });
+  const make = (n: number, vif: MemoryVif): Promise<Stack> => Stack.create({ text: `interface eth0\n address 192.0.2.${n}/24\n`, vifs: { eth0: vif }, wasm: pathToFileURL(CORE_WASM) });
   return [await make(1, x), await make(2, y)];
 }
 /** Two stacks, each in a worker. */
@@ -53,6 +55,9 @@ async function bulk([client, server]: [Stack, Stack], seconds: number): Promise<
   return bytes * 8 / 1000 / (to - from);
 }
 
+/** Mbit/s between two stacks of this thread. */
+export const apiInThread = async (seconds: number): Promise<number> => bulk(await inThread(), seconds);
+
 export interface ApiRates {
   oneThread: number;
   twoWorkers: number;
@@ -60,7 +65,7 @@ export interface ApiRates {
 export async function apiBackToBack(seconds: number): Promise<ApiRates> {
   const dir = mkdtempSync(join(tmpdir(), 'nuse-bench-'));
   try {
-    return { oneThread: await bulk(await inThread(), seconds), twoWorkers: await bulk(await inWorkers(dir), seconds) };
+    return { oneThread: await apiInThread(seconds), twoWorkers: await bulk(await inWorkers(dir), seconds) };
   } finally {
     rmSync(dir, { recursive: true });
   }

@@ -1,94 +1,35 @@
 // The benchmark: the same programs on the kernel and on nuse in one run, results as ratios. Every figure is the median of
 // ROUNDS (5; BENCH_ROUNDS), the rounds of the scenarios interleaved. Writes bench/results/latest.json.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, release } from 'node:os';
 import { join } from 'node:path';
 import { apiBackToBack } from './api.js';
 import { browserBackToBack } from './browser.js';
-import { Lab, NUSE, ROOT, type Program } from '../test/interop/lab.js';
+import { Lab, ROOT } from '../test/interop/lab.js';
 import { faithfulLines } from './faithful.js';
-import { backToBack, checksumRate, forward, idleMemory } from './core_only.js';
+import { backToBack, checksumRate, forward } from './core_only.js';
+import { idleMemory } from './idle.js';
+import { datagrams, median, nearPing } from './measures.js';
 import { recordCost, recordLines } from './record.js';
+import { PEER, US, ended, kernelRelay, kernelVeth, nuse, stop, type Scenario } from './scenarios.js';
 import { simFigures, simLines } from './sim.js';
+import { machine } from './slides.js';
+import { startTime } from './start.js';
 import { userLines, userNetwork } from './user.js';
 
 const ROUNDS = Number(process.env.BENCH_ROUNDS ?? 5), SECONDS = Number(process.env.BENCH_SECONDS ?? 2);
-const US = '192.0.2.10', PEER = '192.0.2.1';
 const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
-const median = (v: number[]): number => [...v].sort((a, b) => a - b)[v.length >> 1];
 const PROBE = ['/usr/bin/python3', join(ROOT, 'bench/probe.py')];
 
-/** Two ends: `near` runs a program on the stack under test, `far` on the kernel that is its peer. */
-interface Scenario {
-  name: string;
-  near(argv: string[]): Program;
-  far(argv: string[]): Program;
-}
-
 const lab = new Lab();
-
-function build(source: string): string {
-  const out = join(lab.dir, source.replace(/\.c$/, ''));
-  execFileSync('gcc', ['-O2', '-o', out, join(ROOT, 'bench', source)]);
-  return out;
-}
-
-async function scenarios(): Promise<Scenario[]> {
-  const veth = ['a', 'b'].map((x) => lab.netns(`v${x}`));
-  lab.veth(veth[0], 'eth0', veth[1], 'eth0');
-  lab.addr(veth[0], 'eth0', `${US}/24`);
-  lab.addr(veth[1], 'eth0', `${PEER}/24`);
-  const tap = ['a', 'b'].map((x) => lab.netns(`t${x}`));
-  for (const [i, address] of [US, PEER].entries()) {
-    lab.tap(tap[i], 'tap0');
-    lab.addr(tap[i], 'tap0', `${address}/24`);
-  }
-  await lab.run(tap[0], [build('relay.c'), tap[0], 'tap0', tap[1], 'tap0']).until(/ready/);
-  const ours = lab.netns('n');
-  lab.tap(ours, 'tap0');
-  lab.addr(ours, 'tap0', `${PEER}/24`);
-  const conf = lab.file('bench.conf', `interface eth0\n viftype TAP\n dev tap0\n address ${US}/24\n`);
-  const [va, vb] = veth, [ta, tb] = tap;
-  return [
-    { name: 'kernel-veth', near: (a) => lab.run(va, a), far: (a) => lab.run(vb, a) },
-    { name: 'kernel-tap-relay-vnet', near: (a) => lab.run(ta, a), far: (a) => lab.run(tb, a) },
-    { name: 'nuse-tap', near: (a) => lab.nuse(ours, ['-c', conf, '--', ...a]), far: (a) => lab.run(ours, a) },
-  ];
-}
-
-async function ended(p: Program): Promise<string> {
-  const end = await p.finish(60000);
-  if (end.code !== 0) throw new Error(`${p.label}: ${end.code}\n${end.stdout}${end.stderr}`);
-  return end.stdout;
-}
-async function stop(p: Program, signal: NodeJS.Signals = 'SIGTERM'): Promise<void> {
-  p.kill(signal);
-  await p.done;
-}
 const json = (s: string): any => JSON.parse(s); // eslint-disable-line @typescript-eslint/no-explicit-any
 
 type Measure = (s: Scenario) => Promise<number>;
 const iperf = (reverse: boolean): Measure => async (s) => {
   const server = s.far(['iperf3', '-s', '-1', '--forceflush']);
   await server.until(/listening/);
-  const r = json(await ended(s.near(['iperf3', '-c', PEER, '-t', String(SECONDS), '-J', ...(reverse ? ['-R'] : [])])));
+  const r = json(await ended(s.near(['iperf3', '-c', PEER, '-t', String(Math.ceil(SECONDS)), '-J', ...(reverse ? ['-R'] : [])])));
   await server.done;
   return r.end.sum_received.bits_per_second / 1e6;
-};
-/** Datagrams/s of 1024 bytes that arrive. */
-const udp = (out: boolean): Measure => async (s) => {
-  const [sinkEnd, blastEnd, to] = out ? [s.far, s.near, PEER] : [s.near, s.far, US];
-  const sink = sinkEnd([...PROBE, 'udp-sink', '9000']);
-  await sink.until(/listening/);
-  await sleep(300);
-  const r = json(await ended(blastEnd([...PROBE, 'udp-blast', to, '9000', '1024', String(SECONDS)])));
-  await stop(sink, 'SIGKILL');
-  return (r.received ?? 0) / r.seconds;
-};
-const ping: Measure = async (s) => {
-  const out = await ended(s.near(['ping', '-c', '200', '-i', '0.01', '-q', PEER]));
-  return Number(/= [\d.]+\/([\d.]+)\//.exec(out)![1]) * 1000;
 };
 const http: Measure = async (s) => {
   const conf = lab.file(`${s.name}.nginx`, `worker_processes 1; daemon off; error_log stderr crit; pid ${lab.dir}/${s.name}.pid;
@@ -119,23 +60,12 @@ const connects: Measure = async (s) => {
 const MEASURES: { name: string; unit: string; run: Measure; lowerIsBetter?: boolean }[] = [
   { name: 'tcp-out', unit: 'Mbit/s', run: iperf(false) },
   { name: 'tcp-in', unit: 'Mbit/s', run: iperf(true) },
-  { name: 'udp-1024-out', unit: 'datagrams/s', run: udp(true) },
-  { name: 'udp-1024-in', unit: 'datagrams/s', run: udp(false) },
-  { name: 'ping', unit: 'us', run: ping, lowerIsBetter: true },
+  { name: 'udp-1024-out', unit: 'datagrams/s', run: (s) => datagrams(lab, s, 'out', 1024, SECONDS) },
+  { name: 'udp-1024-in', unit: 'datagrams/s', run: (s) => datagrams(lab, s, 'in', 1024, SECONDS) },
+  { name: 'ping', unit: 'us', run: async (s) => (await nearPing(s, 200)).avg * 1000, lowerIsBetter: true },
   { name: 'http', unit: 'requests/s', run: http },
   { name: 'connect', unit: 'connections/s', run: connects },
 ];
-
-/** ms from start to end of `nuse -- true`. */
-function startTime(): number {
-  const values: number[] = [];
-  for (let i = 0; i < ROUNDS; i++) {
-    const start = process.hrtime.bigint();
-    execFileSync(NUSE[0], [...NUSE.slice(1), '--', 'true']);
-    values.push(Number(process.hrtime.bigint() - start) / 1e6);
-  }
-  return median(values);
-}
 
 /** Two stacks in one process, by the application API. */
 async function apiFigures(): Promise<Record<string, number>> {
@@ -155,9 +85,9 @@ async function browserFigures(): Promise<Record<string, number>> {
 
 const wanted = process.argv.slice(2);
 const chosen = MEASURES.filter((m) => !wanted.length || wanted.some((w) => m.name.includes(w)));
-const result: Record<string, unknown> = { date: new Date().toISOString(), machine: `${cpus().length} x ${cpus()[0].model}`, kernel: release(), node: process.version, rounds: ROUNDS, seconds: SECONDS };
+const result: Record<string, unknown> = { ...machine(), rounds: ROUNDS, seconds: SECONDS };
 try {
-  const all = chosen.length ? await scenarios() : [];
+  const all = chosen.length ? [kernelVeth(lab), await kernelRelay(lab), nuse(lab, 'tap')] : [];
   const table: Record<string, Record<string, number>> = {};
   for (const m of chosen) {
     const values = new Map(all.map((s) => [s.name, [] as number[]]));
@@ -175,8 +105,8 @@ try {
       'checksum GB/s': await checksumRate() / 1e9,
       'back to back Mbit/s, super-segments': await backToBack(true) / 1e6,
       'back to back Mbit/s, 1500-byte frames': await backToBack(false) / 1e6,
-      'start of `nuse -- true`, ms': startTime(),
-      'memory of a stack with 1000 idle connections, MiB': (await idleMemory(1000)).bytes / (1 << 20),
+      'start of `nuse -- true`, ms': startTime(ROUNDS),
+      'memory of an idle connection, one of 50 000 in a core, bytes': (await idleMemory(25_000)).each,
     };
     result.core = own;
     for (const [k, v] of Object.entries(own)) console.log(`${k.padEnd(52)} ${v.toPrecision(4)}`);

@@ -1,6 +1,5 @@
 // What the core does without any system call: parse and forward, checksum, two cores back to back.
 import * as A from '../host/abi/constants.js';
-import type { TestCore } from '../test/harness/core.js';
 import { type TxFrame } from '../test/harness/core.js';
 import { TestHost, OUR_MAC, PEER, PEER_MAC, AF_INET, SOCK_STREAM } from '../test/harness/host.js';
 import { ethernet, ipv4, udp } from '../test/harness/packet.js';
@@ -103,22 +102,4 @@ export async function checksumRate(): Promise<number> {
   const start = process.hrtime.bigint();
   for (let i = 0; i < 20000; i++) csum(p, n);
   return 20000 * n / seconds(start);
-}
-
-/** Linear memory of a stack that holds `n` idle connections, bytes: what the configuration needs, all of it carved at start. */
-export async function idleMemory(n: number): Promise<{ bytes: number; chunks: number }> {
-  const h = await TestHost.create({ memoryBytes: 48 << 20 });
-  const c: TestCore = h.core;
-  const server = h.socket(AF_INET, SOCK_STREAM), sockets: number[] = [];
-  h.bind(server, '127.0.0.1', 5001);
-  c.x.sys_listen(server, 1024);
-  for (let i = 0; i < n; i++) {
-    const s = h.socket(AF_INET, SOCK_STREAM);
-    h.connect(s, '127.0.0.1', 5001);
-    c.poll();
-    const r = c.x.sys_accept(server);
-    if (r < 0 || !(c.x.sys_poll(s) & 4)) throw new Error(`connection ${i}: ${r}`);
-    sockets.push(s, r);
-  }
-  return { bytes: c.mem.u8.length, chunks: c.x.usage(2) };
 }

@@ -78,7 +78,7 @@ async function measure(lab: Lab, host: string, way: Way, seconds: number): Promi
   const bulk = async (reverse: boolean): Promise<number> => {
     const server = lab.run(host, ['iperf3', '-s', '-1', '--forceflush', '-p', IPERF_PORT]);
     await server.until(/listening/);
-    const client = await way.run(['iperf3', '-c', way.host, '-p', IPERF_PORT, '-t', String(seconds), '-J', ...(reverse ? ['-R'] : [])], false);
+    const client = await way.run(['iperf3', '-c', way.host, '-p', IPERF_PORT, '-t', String(Math.ceil(seconds)), '-J', ...(reverse ? ['-R'] : [])], false);
     const r = JSON.parse(await output(client)) as { end: { sum_received: { bits_per_second: number } } };
     await server.done;
     await way.stop();
@@ -94,15 +94,15 @@ async function measure(lab: Lab, host: string, way: Way, seconds: number): Promi
   return { download, upload, exchange: r.us };
 }
 
-/** Medians of `rounds`, the ways interleaved, by name. */
-export async function userNetwork(lab: Lab, rounds: number, seconds: number): Promise<Record<string, UserFigures>> {
+/** Medians of `rounds`, the ways interleaved, by name. `others`: beside nuse, those that are installed. */
+export async function userNetwork(lab: Lab, rounds: number, seconds: number, others: readonly ('slirp4netns' | 'pasta')[] = ['slirp4netns', 'pasta']): Promise<Record<string, UserFigures>> {
   const host = lab.netns('h');
   // pasta copies addresses and routes of an interface of the host.
   lab.ip(host, 'link add d0 type veth peer name d1');
   lab.addr(host, 'd0', '192.0.2.1/24');
   for (const dev of ['d0', 'd1']) lab.ip(host, `link set ${dev} up`);
   lab.ip(host, 'route add default via 192.0.2.2');
-  const ways = [nuse(lab, host), slirp(lab, host), pasta(lab, host)], all = new Map(ways.map((w) => [w.name, [] as UserFigures[]]));
+  const made = { slirp4netns: slirp, pasta }, ways = [nuse(lab, host), ...others.map((name) => made[name](lab, host))], all = new Map(ways.map((w) => [w.name, [] as UserFigures[]]));
   for (let i = 0; i < rounds; i++) for (const w of ways) all.get(w.name)!.push(await measure(lab, host, w, seconds));
   const median = (v: number[]): number => v.sort((a, b) => a - b)[v.length >> 1];
   return Object.fromEntries([...all].map(([name, list]) => [name, {

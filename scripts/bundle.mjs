@@ -27,7 +27,7 @@ const options = {
   banner: { js: "import { createRequire as nuseCreateRequire } from 'node:module'; const require = nuseCreateRequire(import.meta.url);" },
   logLevel: 'warning',
 };
-await build({ ...options, entryPoints: WORKERS.map((n) => `host/cli/${n}.ts`) });
+await build({ ...options, entryPoints: [...WORKERS.map((n) => ({ in: `host/cli/${n}.ts`, out: n })), { in: 'bench/command.ts', out: 'bench' }] });
 // The command in pieces: what runs a program is a fifth of it.
 await build({ ...options, entryPoints: [{ in: 'host/cli/main.ts', out: 'nuse' }], splitting: true, chunkNames: 'nuse-[name]-[hash]' });
 await build({ ...browserBundle(root), outfile: join(root, 'build/browser/nuse.js'), sourcemap: true, logLevel: 'warning' });

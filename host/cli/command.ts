@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { Command, CommanderError } from 'commander';
 import { formatFindings, diagnose, usable } from './doctor.js';
+import { benchCommands } from './bench.js';
 import { CliError, EXIT_NUSE, tell } from './fail.js';
 import { findNodeHeaders, packageVersion } from './install.js';
 import { loadConfigFile } from '../config/load.js';
@@ -13,6 +14,7 @@ import type { ReplayOptions } from './replay.js';
 import type { ShrinkOptions } from './shrink.js';
 import { refuseContradictions } from './sim_options.js';
 import type { SweepOptions } from './sim_sweep.js';
+import type { TopOptions } from './top.js';
 import { runProgram, type RunOptions } from './run.js';
 
 const list = (value: string, before: string[] | undefined): string[] => [...(before ?? []), value];
@@ -114,6 +116,16 @@ function build(program: readonly string[] | undefined, done: (code: number | Pro
       noProgram('stats');
       done(showStats(name, !!o.json));
     });
+  root.command('top [names...]').description('a live view of the stacks that are up: packets, processor time of each, retransmits, drops by reason; q ends it')
+    .option('--interval <s>', 'time between two looks', '1').option('--once', 'one interval, then end').option('--json', 'as JSON, one line for each interval')
+    .action((names: string[], o: TopOptions) => {
+      noProgram('top');
+      done(import('./top.js').then((m) => m.top(names, o)));
+    });
+  benchCommands(root.command('bench').description('measure this machine, as root: `slides`, `peers`'), (name, code) => {
+    noProgram(name);
+    done(code());
+  });
   root.command('down <name>').description('end the programs of a stack, then the stack').option('--json', 'tell errors as JSON')
     .action((name: string) => {
       noProgram('down');

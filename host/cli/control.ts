@@ -38,11 +38,15 @@ function lines(socket: Socket, line: (text: string) => void): void {
   });
 }
 
-/** Ask a stack. Rejects with the system's error (ENOENT, ECONNREFUSED: there is none), or with what the stack answered. */
-export function ask<T>(path: string, request: Request): Promise<T> {
+/**
+ * Ask a stack. Rejects with the system's error (ENOENT, ECONNREFUSED: there is none), or with what the stack answered; after `patience` ms
+ * without an answer with ETIMEDOUT.
+ */
+export function ask<T>(path: string, request: Request, patience = 0): Promise<T> {
   return new Promise((resolve, reject) => {
     const socket = createConnection(path);
     socket.on('error', reject);
+    socket.setTimeout(patience, () => socket.destroy(Object.assign(new Error('the stack does not answer'), { code: 'ETIMEDOUT' })));
     socket.on('close', () => reject(new CliError('the stack went away without an answer')));
     lines(socket, (text) => {
       const reply = JSON.parse(text) as Reply;

@@ -1,4 +1,5 @@
-// Extension of the stack worker: the core's counters by name.
+// Extension of the stack worker: the core's counters by name, and the thread's time.
+import { readFileSync } from 'node:fs';
 import { Drop, DropName, Mib, MibName } from '../abi/constants.js';
 import type { CoreMemory } from '../memory.js';
 import type { Extension, StackContext } from '../threads/stack_worker.js';
@@ -8,6 +9,8 @@ export interface Counters {
   drops: Record<string, number>;
   /** SNMP counters; those that are 0 are left out. */
   mib: Record<string, number>;
+  /** Time that the stack's thread has had a processor, ns. */
+  processor: number;
 }
 
 function table(mem: CoreMemory, at: number, count: number, names: Readonly<Record<number, string>>): Record<string, number> {
@@ -19,12 +22,16 @@ function table(mem: CoreMemory, at: number, count: number, names: Readonly<Recor
   return out;
 }
 
+/** Time that this thread has had a processor, ns; what the kernel has not yet booked, at most a tick, is missing. */
+const threadTime = (): number => Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]);
+
 export function attachCounters(stack: StackContext): Extension {
   const { mem, exports } = stack.core;
   stack.handle('counters', (_, reply) => {
     const counters: Counters = {
       drops: table(mem, exports.drop_counters(), Drop.COUNT, DropName),
       mib: table(mem, exports.mib_counters(), Mib.COUNT, MibName),
+      processor: threadTime(),
     };
     reply(counters);
   });

@@ -17,10 +17,10 @@ import { resolvConf } from './session.js';
 import { userArguments } from './user_options.js';
 
 const GONE = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']);
-const isGone = (e: unknown): boolean => GONE.has((e as NodeJS.ErrnoException).code ?? '');
+export const isGone = (e: unknown): boolean => GONE.has((e as NodeJS.ErrnoException).code ?? '');
 
 /** Ask a stack that must be up. */
-async function asking<T>(name: string, op: 'info' | 'stats' | 'down'): Promise<T> {
+export async function asking<T>(name: string, op: 'info' | 'stats' | 'down'): Promise<T> {
   const path = controlPath(name);
   try {
     return await ask<T>(path, { op });

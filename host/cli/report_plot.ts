@@ -58,3 +58,32 @@ export function sweepPlot(label: string, axis: string, unit: string, means: read
     marks: [Plot.ruleY([0]), ...marks],
   });
 }
+
+/** A bar among those of its group, with the ends of its range. */
+export interface Bar {
+  group: string;
+  name: string;
+  value: number;
+  low?: number;
+  high?: number;
+}
+
+/** Bars by group, each group with the same names, as one SVG. `line`: a value to compare with. */
+export function barPlot(label: string, unit: string, bars: readonly Bar[], line?: number): string {
+  const ranged = bars.filter((b) => b.low !== undefined), domain = [...new Set(bars.map((b) => b.name))];
+  return drawn(label, {
+    fx: { label: null, domain: [...new Set(bars.map((b) => b.group))] }, x: { label: null, domain, tickRotate: -20 },
+    y: { label: unit, zero: true, nice: true }, color: { domain, scheme: 'observable10' }, marginBottom: 50,
+    marks: [
+      Plot.barY(bars, { fx: 'group', x: 'name', y: 'value', fill: 'name' }), Plot.ruleX(ranged, { fx: 'group', x: 'name', y1: 'low', y2: 'high' }),
+      Plot.text(bars, { fx: 'group', x: 'name', y: 'value', text: (b: Bar) => Number(b.value.toPrecision(3)).toLocaleString('en'), dy: -6, fontSize: 9 }),
+      Plot.ruleY(line === undefined ? [] : [line], { strokeDasharray: '3 4' }), Plot.ruleY([0]),
+    ],
+  });
+}
+
+/** SVGs of the same size below each other, as one file. */
+export function stacked(svgs: readonly string[]): string {
+  const parts = svgs.map((svg, i) => svg.replace('<svg', `<svg y="${i * HEIGHT}"`)), height = HEIGHT * svgs.length;
+  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}"><rect width="100%" height="100%" fill="white"/>${parts.join('')}</svg>\n`;
+}
