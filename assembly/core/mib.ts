@@ -25,6 +25,8 @@ export const enum Mib {
   TcpExtTCPSynRetrans, TcpExtTCPOrigDataSent, TcpExtTCPHPHits, TcpExtTCPWantZeroWindowAdv, TcpExtTCPFromZeroWindowAdv,
   TcpExtTCPToZeroWindowAdv, TcpExtTCPReqQFullDrop, TcpExtTCPReqQFullDoCookies, TcpExtTCPMTUPFail, TcpExtTCPMTUPSuccess,
   TcpExtTCPTimeWaitOverflow, TcpExtTCPACKSkippedChallenge, TcpExtTCPRenoRecovery,
+  TcpExtTCPFastOpenActive, TcpExtTCPFastOpenActiveFail, TcpExtTCPFastOpenPassive, TcpExtTCPFastOpenPassiveFail,
+  TcpExtTCPFastOpenListenOverflow, TcpExtTCPFastOpenCookieReqd, TcpExtTCPFastOpenBlackhole, TcpExtTCPFastOpenPassiveAltKey,
   COUNT,
 }
 

@@ -412,7 +412,15 @@ export const Mib = {
   TcpExtTCPTimeWaitOverflow: 130,
   TcpExtTCPACKSkippedChallenge: 131,
   TcpExtTCPRenoRecovery: 132,
-  COUNT: 133,
+  TcpExtTCPFastOpenActive: 133,
+  TcpExtTCPFastOpenActiveFail: 134,
+  TcpExtTCPFastOpenPassive: 135,
+  TcpExtTCPFastOpenPassiveFail: 136,
+  TcpExtTCPFastOpenListenOverflow: 137,
+  TcpExtTCPFastOpenCookieReqd: 138,
+  TcpExtTCPFastOpenBlackhole: 139,
+  TcpExtTCPFastOpenPassiveAltKey: 140,
+  COUNT: 141,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));
@@ -491,7 +499,17 @@ export const Sysctl = {
   IP_NONLOCAL_BIND: 70,
   IP6_NONLOCAL_BIND: 71,
   BINDV6ONLY: 72,
-  COUNT: 73,
+  TCP_FASTOPEN: 73,
+  TCP_FASTOPEN_BLACKHOLE_TIMEOUT: 74,
+  TCP_FASTOPEN_KEY0: 75,
+  TCP_FASTOPEN_KEY1: 76,
+  TCP_FASTOPEN_KEY2: 77,
+  TCP_FASTOPEN_KEY3: 78,
+  TCP_FASTOPEN_KEY4: 79,
+  TCP_FASTOPEN_KEY5: 80,
+  TCP_FASTOPEN_KEY6: 81,
+  TCP_FASTOPEN_KEY7: 82,
+  COUNT: 83,
 } as const;
 /** Sysctl value -> name. */
 export const SysctlName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Sysctl).map(([k, v]) => [v, k]));
