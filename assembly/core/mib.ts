@@ -25,6 +25,8 @@ export const enum Mib {
   TcpExtTCPSynRetrans, TcpExtTCPOrigDataSent, TcpExtTCPHPHits, TcpExtTCPWantZeroWindowAdv, TcpExtTCPFromZeroWindowAdv,
   TcpExtTCPToZeroWindowAdv, TcpExtTCPReqQFullDrop, TcpExtTCPReqQFullDoCookies, TcpExtTCPMTUPFail, TcpExtTCPMTUPSuccess,
   TcpExtTCPTimeWaitOverflow, TcpExtTCPACKSkippedChallenge, TcpExtTCPRenoRecovery,
+  TcpExtTCPFastOpenActive, TcpExtTCPFastOpenActiveFail, TcpExtTCPFastOpenPassive, TcpExtTCPFastOpenPassiveFail,
+  TcpExtTCPFastOpenListenOverflow, TcpExtTCPFastOpenCookieReqd, TcpExtTCPFastOpenBlackhole, TcpExtTCPFastOpenPassiveAltKey,
   // in the order of UDP's
   UdpLiteInDatagrams, UdpLiteNoPorts, UdpLiteInErrors, UdpLiteOutDatagrams, UdpLiteRcvbufErrors, UdpLiteSndbufErrors, UdpLiteInCsumErrors,
   UdpLite6InDatagrams, UdpLite6NoPorts, UdpLite6InErrors, UdpLite6OutDatagrams, UdpLite6RcvbufErrors, UdpLite6SndbufErrors, UdpLite6InCsumErrors,

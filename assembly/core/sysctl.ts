@@ -71,6 +71,11 @@ export const enum Sysctl {
   IP_NONLOCAL_BIND,
   IP6_NONLOCAL_BIND,
   BINDV6ONLY,
+  TCP_FASTOPEN, // bits of transport/tcp/fastopen.ts
+  TCP_FASTOPEN_BLACKHOLE_TIMEOUT, // s, 0 = no detection
+  // net.ipv4.tcp_fastopen_key: the key and the one before it, four words each; all zero = not set
+  TCP_FASTOPEN_KEY0, TCP_FASTOPEN_KEY1, TCP_FASTOPEN_KEY2, TCP_FASTOPEN_KEY3,
+  TCP_FASTOPEN_KEY4, TCP_FASTOPEN_KEY5, TCP_FASTOPEN_KEY6, TCP_FASTOPEN_KEY7,
   COUNT,
 }
 
@@ -141,4 +146,5 @@ export function sysctlInit(): void {
   sysctlSet(Sysctl.UDP_WMEM_MIN, 4096);
   sysctlSet(Sysctl.NEIGH_GC_THRESH3, 1024);
   sysctlSet(Sysctl.MLD_MAX_MSF, 64);
+  sysctlSet(Sysctl.TCP_FASTOPEN, 1); // as client
 }

@@ -13,7 +13,7 @@ import { softirqRun } from "../core/softirq";
 import { Sysctl, sysctl } from "../core/sysctl";
 import { NetDevice } from "../link/net_device";
 import {
-  MSG_ERRQUEUE, MSG_OOB, MSG_PEEK, MSG_TRUNC, Message, STATE_CONNECTED, datagramDisconnect, packetAddrs,
+  MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, MSG_PEEK, MSG_TRUNC, Message, STATE_CONNECTED, datagramDisconnect, packetAddrs,
 } from "../transport/datagram";
 import { filterDetach } from "../transport/filter";
 import { membershipDropAll } from "../transport/membership";
@@ -38,7 +38,7 @@ import { getIpv6Option, setIpv6Option } from "./options_ip6";
 import { getSocketOption, onTcpOptions, setSocketOption } from "./options_socket";
 import { getUdpOption, setUdpOption } from "./options_udp";
 import { packetBind, packetClose, packetCreate, packetFrom, packetGetOption, packetName, packetSend, packetSetOption } from "./packet";
-import { streamReceive, streamSend } from "./stream";
+import { streamFastopen, streamReceive, streamSend } from "./stream";
 import { NAME, NAME_ADDR, sockaddrRead, sockaddrWrite } from "./sockaddr";
 
 // Linux's TCP states, as far as they matter here
@@ -315,7 +315,7 @@ export function sys_sendmsg(h: u32, msg: usize, flags: u32): i32 {
   const nameLen = load<u32>(msg, MSG_NAMELEN);
   if (sk.kind == <u8>SockKind.NETLINK) return done(netlinkSend(sk, p, len));
   if (sk.kind == <u8>SockKind.PACKET) return done(packetSend(sk, p, len, name && nameLen ? name : 0, nameLen));
-  if (sk.kind == <u8>SockKind.TCP) return done(streamSend(sk, p, len, flags));
+  if (sk.kind == <u8>SockKind.TCP) return done(flags & MSG_FASTOPEN ? streamFastopen(sk, name, nameLen, p, len, flags) : streamSend(sk, p, len, flags));
   const e = <i32>sockTakeError(sk);
   if (e) return -e;
   if (flags & MSG_OOB) return -Errno.EOPNOTSUPP;

@@ -82,6 +82,7 @@ export const MSG_CTRUNC: u32 = 8;
 export const MSG_ERRQUEUE: u32 = 0x2000;
 export const MSG_CONFIRM: u32 = 0x800;
 export const MSG_MORE: u32 = 0x8000;
+export const MSG_FASTOPEN: u32 = 0x20000000;
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
 const TEMP = changetype<Flow>(memory.data(offsetof<Flow>(), 8));

@@ -1,4 +1,4 @@
-// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018).
+// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018; Fast Open RFC 7413).
 //
 //   0 source port(2)  2 destination port(2)  4 sequence(4)  8 acknowledgment(4)
 //   12 data offset(4 bits) reserved(4)  13 flags  14 window(2)  16 checksum(2)  18 urgent(2)  20 options
@@ -14,9 +14,14 @@ export const TCP_CSUM_OFFSET: u32 = 16;
 export const TCP_MAX_WSCALE: u32 = 14;
 /** SACK blocks a header can hold. */
 export const TCP_NUM_SACKS: u32 = 4;
+/** Lengths of a Fast Open cookie, bytes (RFC 7413 4.1.1); always even. */
+export const TFO_COOKIE_MIN: u32 = 4;
+export const TFO_COOKIE_MAX: u32 = 16;
+/** Most bytes of options a header can hold. */
+export const TCP_MAX_OPTIONS: u32 = TCP_MAX_HLEN - TCP_HLEN;
 
 export const enum TcpFlag { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128 }
-const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8 }
+const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN = 34 }
 
 @unmanaged @final export class TcpHeader {
   @inline static at(p: usize): TcpHeader { return changetype<TcpHeader>(p); }
@@ -57,6 +62,10 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8 }
   tsval: u32;
   tsecr: u32;
   nsack: u32;
+  /** Fast Open option of a SYN: its cookie is `foLen` bytes at `fo`, in the packet; none asks for one. */
+  hasFo: bool;
+  foLen: u8;
+  fo: usize;
   // TCP_NUM_SACKS pairs (left, right)
   s0: u32; s1: u32; s2: u32; s3: u32; s4: u32; s5: u32; s6: u32; s7: u32;
 
@@ -65,7 +74,7 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8 }
   @inline right(i: u32): u32 { return load<u32>(this.block(i), 4); }
 
   /**
-   * Decode `n` bytes of options at `p`. `syn`: MSS, window scale and SACK-permitted count only on a SYN.
+   * Decode `n` bytes of options at `p`. `syn`: MSS, window scale, SACK-permitted and Fast Open count only on a SYN.
    * A malformed length ends the list, as RFC 9293 3.1 lets us and Linux does; what came before it stays.
    */
   parse(p: usize, n: u32, syn: bool): void {
@@ -123,6 +132,13 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8 }
       case Opt.TIMESTAMP:
         if (len == 10) this.timestamps(p + 2);
         break;
+      case Opt.FASTOPEN:
+        if (syn && (len == 2 || (!(len & 1) && len - 2 >= TFO_COOKIE_MIN && len - 2 <= TFO_COOKIE_MAX))) {
+          this.hasFo = true;
+          this.foLen = <u8>(len - 2);
+          this.fo = p + 2;
+        }
+        break;
       default:
     }
   }
@@ -160,4 +176,14 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8 }
   putBe32(p, left);
   putBe32(p + 4, right);
   return p + 8;
+}
+/** Fast Open with the `n` bytes at `cookie` (0: the request for one), padded with NOP. */
+export function putOptFastopen(p: usize, cookie: usize, n: u32): usize {
+  store<u8>(p, Opt.FASTOPEN);
+  store<u8>(p, <u8>(n + 2), 1);
+  memory.copy(p + 2, cookie, n);
+  const end = p + 2 + n;
+  if (!((n + 2) & 3)) return end;
+  store<u16>(end, 0x0101);
+  return end + 2;
 }

@@ -8,6 +8,8 @@ export interface SysctlEntry {
   max: number;
   /** Words accepted in place of numbers. */
   words?: Readonly<Record<string, number>>;
+  /** Keys of 128 bits as Linux writes them, one or two with a comma between. */
+  secret?: true;
 }
 
 const U32 = 0xffffffff, I31 = 0x7fffffff;
@@ -74,6 +76,15 @@ export const SYSCTLS: Readonly<Record<string, SysctlEntry>> = {
   'net.ipv4.tcp_stdurg': flag(Sysctl.TCP_STDURG),
   'net.ipv4.tcp_notsent_lowat': one(Sysctl.TCP_NOTSENT_LOWAT, 0, U32),
   'net.ipv4.tcp_autocorking': flag(Sysctl.TCP_AUTOCORKING),
+  'net.ipv4.tcp_fastopen': one(Sysctl.TCP_FASTOPEN, 0, I31),
+  'net.ipv4.tcp_fastopen_blackhole_timeout_sec': one(Sysctl.TCP_FASTOPEN_BLACKHOLE_TIMEOUT, 0, I31),
+  'net.ipv4.tcp_fastopen_key': {
+    keys: [
+      Sysctl.TCP_FASTOPEN_KEY0, Sysctl.TCP_FASTOPEN_KEY1, Sysctl.TCP_FASTOPEN_KEY2, Sysctl.TCP_FASTOPEN_KEY3,
+      Sysctl.TCP_FASTOPEN_KEY4, Sysctl.TCP_FASTOPEN_KEY5, Sysctl.TCP_FASTOPEN_KEY6, Sysctl.TCP_FASTOPEN_KEY7,
+    ],
+    min: 0, max: U32, secret: true,
+  },
   'net.ipv4.tcp_min_rtt_wlen': one(Sysctl.TCP_MIN_RTT_WLEN, 0, 86400),
   'net.ipv4.tcp_congestion_control': { keys: [Sysctl.TCP_CONGESTION], min: 0, max: 3, words: { cubic: 0, reno: 1, bbr: 2, dctcp: 3 } },
   'net.ipv4.udp_rmem_min': one(Sysctl.UDP_RMEM_MIN, 1, I31),
@@ -89,6 +100,7 @@ export const SYSCTLS: Readonly<Record<string, SysctlEntry>> = {
 export function sysctlValues(name: string, value: string): number[] | string {
   const entry = Object.hasOwn(SYSCTLS, name) ? SYSCTLS[name] : undefined;
   if (!entry) return `no such setting${nearest(name)}`;
+  if (entry.secret) return secretWords(value.trim(), entry.keys.length);
   const words = value.trim().split(/\s+/);
   if (words.length !== entry.keys.length) return `takes ${entry.keys.length} value${entry.keys.length > 1 ? 's' : ''}, not ${words.length}`;
   const out: number[] = [];
@@ -100,6 +112,13 @@ export function sysctlValues(name: string, value: string): number[] | string {
     out.push(n);
   }
   return out;
+}
+
+function secretWords(value: string, count: number): number[] | string {
+  const key = '[\\da-f]{1,8}(?:-[\\da-f]{1,8}){3}';
+  if (!new RegExp(`^${key}(?:,${key})?$`, 'i').test(value)) return 'write four hexadecimal numbers with - between, or two of those with a comma';
+  const words = value.split(/[-,]/).map((w) => parseInt(w, 16));
+  return [...words, ...new Array<number>(count - words.length).fill(0)];
 }
 
 function nearest(name: string): string {

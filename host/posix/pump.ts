@@ -74,6 +74,7 @@ function nothingThere(s: StreamSocket): Flow {
 
 /** The program will write no more: it has shut down this direction, or closed. */
 function outEnd(s: StreamSocket): Flow {
+  if (s.opening()) return Flow.WAIT;
   const events = s.sup.native.posixPoll(s.fd, 0);
   if (events & EPOLLHUP && s.isAbandoned(events)) return Flow.CLOSED;
   s.outEnded = true;

@@ -7,7 +7,7 @@
 // (not OUT|HUP), reads and writes EAGAIN; SO_RCVLOWAT does not hold back poll; a lingering close() returns at once.
 import { ARG, DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_INET6, AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
+  AF_INET6, AF_UNSPEC, EAGAIN, EALREADY, ECONNABORTED, EFAULT, EINPROGRESS, EINTR, EINVAL, EISCONN, ENOTCONN, EOPNOTSUPP, EPIPE, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT,
   EPOLLPRI, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK,
   SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_PEERNAME, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
 } from './linux.js';
@@ -57,6 +57,8 @@ export class StreamSocket extends PosixSocket {
   inEnded = false;
   /** SO_LINGER with time 0. */
   private abortive = false;
+  /** Fast Open: for the program the connection stands already. */
+  private early = false;
 
   constructor(sup: Supervisor, handle: number, inode: number, family: number) {
     super(sup, handle, inode, family, SOCK_STREAM);
@@ -187,6 +189,8 @@ export class StreamSocket extends PosixSocket {
       return;
     }
     if (r === 0) {
+      // TCP_FASTOPEN_CONNECT: what the program writes makes the core send the SYN.
+      this.early = true;
       this.established();
       call.answer(0);
       return;
@@ -210,6 +214,70 @@ export class StreamSocket extends PosixSocket {
       }
       return true;
     });
+  }
+  /** The program has written, perhaps closed, and the core still waits for the answer to the SYN with that: no FIN yet. */
+  opening(): boolean {
+    if (!this.early) return false;
+    const { core } = this.sup;
+    this.early = core.sys_getpeername(this.handle, ARG) === -ENOTCONN && !(core.sys_poll(this.handle) & (Poll.OUT | Poll.ERR | Poll.HUP));
+    return this.early;
+  }
+  /** sendto and sendmsg with MSG_FASTOPEN: the SYN takes what it can; a call that blocks waits for the connection and sends the rest. */
+  private fastopen(call: Call, flags: number): void {
+    const { core, mem } = this.sup;
+    if (this.state === State.DEAD && this.failed) {
+      this.connect(call);
+      return;
+    }
+    if (this.state === State.DEAD && !this.reopen(call)) return;
+    if (this.state !== State.FRESH) {
+      call.answer(this.state === State.CONNECTING ? -EALREADY : -EISCONN);
+      return;
+    }
+    const send = (): number => {
+      const record = this.firstData(call);
+      return record < 0 ? record : call.valid() ? core.sys_sendmsg(this.handle, record, flags) : -EINTR;
+    };
+    let r = send();
+    if (r === -ECONNABORTED) r = send(); // the failure before this attempt has been told already
+    const length = this.sup.messages.length;
+    if (r < 0 && r !== -EINPROGRESS) {
+      call.answer(r);
+      return;
+    }
+    const taken = Math.max(0, r), rest = mem.u8.slice(DATA + taken, DATA + length), own = this.join(!call.nonblock);
+    if (own < 0) {
+      this.sup.disconnect(this.handle);
+      call.answer(own);
+      return;
+    }
+    this.state = State.CONNECTING;
+    this.announced = call.nonblock || (flags & MSG_DONTWAIT) !== 0;
+    if (this.announced) call.answer(r);
+    else this.hold('writers', call, this.sendTimeout, () => r, () => this.afterSyn(call, taken, rest));
+  }
+  /** What the call sends, and where to, as a record for the core; -errno. */
+  private firstData(call: Call): number {
+    const { native, mem, messages, numbers } = this.sup;
+    if (call.nr !== numbers.sendto) {
+      return messages.fromHeader(call, (iov, count) => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE), call.long(1));
+    }
+    const length = Math.min(call.long(2), DATA_SIZE), named = call.readAddress(4, mem.u8, messages.name);
+    if (named < 0) return named;
+    return call.read(call.long(1), mem.u8, DATA, length) < 0 ? -EFAULT : messages.record(named, length);
+  }
+  /** The answer to the SYN may be here: true when the call was answered. */
+  private afterSyn(call: Call, taken: number, rest: Uint8Array): boolean {
+    if (this.state === State.CONNECTING) return false;
+    if (this.state !== State.CONNECTED) {
+      call.answer(-(this.sup.takeError(this.handle) || ECONNABORTED));
+      this.sup.disconnect(this.handle);
+      return true;
+    }
+    let more = 0;
+    if (rest.length) this.withEnd((end) => { more = Math.max(0, this.sup.native.posixSend(end, rest, 0, rest.length, 0)); });
+    call.answer(taken + more);
+    return true;
   }
   private connectProgress(): void {
     const ready = this.sup.core.sys_poll(this.handle);
@@ -403,10 +471,12 @@ export class StreamSocket extends PosixSocket {
   /** sendto with an address, sendmsg, sendmmsg: TCP ignores the address; the bytes take the ordinary way. */
   send(call: Call): void {
     const { numbers } = this.sup;
-    if (this.state !== State.CONNECTED) {
-      const flags = call.nr === numbers.sendto ? call.int(3) : call.int(2);
-      call.answer(flags & MSG_FASTOPEN ? -EOPNOTSUPP : -EPIPE);
-    } else if (call.nr !== numbers.sendto) call.pass();
+    const flags = call.nr === numbers.sendto || call.nr === numbers.sendmmsg ? call.int(3) : call.int(2);
+    if (flags & MSG_FASTOPEN && !this.early) {
+      if (call.nr === numbers.sendmmsg) call.answer(-EOPNOTSUPP);
+      else this.fastopen(call, flags);
+    } else if (this.state !== State.CONNECTED) call.answer(-EPIPE);
+    else if (call.nr !== numbers.sendto) call.pass();
     else if (!this.trySend(call)) this.sendLater(call);
   }
   private trySend(call: Call): boolean {

@@ -9,6 +9,8 @@ export interface When {
   relative: boolean;
   any: boolean;
 }
+/** `FO COOKIE` is the cookie that the core has last given, of 8 bytes. */
+export type DrillOpts = Omit<TcpOpts, 'fo'> & { names: string[]; fo?: number[] | 'COOKIE' };
 export interface SegmentEvent {
   kind: 'in' | 'out';
   flags: string;
@@ -18,7 +20,7 @@ export interface SegmentEvent {
   win?: number;
   urg?: number;
   /** undefined: not looked at. */
-  opts?: TcpOpts & { names: string[] };
+  opts?: DrillOpts;
   /** ECN field of the IP header. */
   ecn?: number;
 }
@@ -71,8 +73,8 @@ function when(text: string): When {
   return { from, to, relative: m[1] === '+', any: false };
 }
 
-function options(text: string): TcpOpts & { names: string[] } {
-  const o: TcpOpts & { names: string[] } = { names: [] };
+function options(text: string): DrillOpts {
+  const o: DrillOpts = { names: [] };
   for (const part of text.split(',').map((p) => p.trim()).filter(Boolean)) {
     const w = part.split(/\s+/);
     o.names.push(w[0]);
@@ -82,6 +84,7 @@ function options(text: string): TcpOpts & { names: string[] } {
       case 'sackOK': o.sackOk = true; break;
       case 'TS': o.ts = [Number(w[2]), Number(w[4])]; break;
       case 'sack': o.sack = w.slice(1).map((b) => b.split(':').map(Number) as [number, number]); break;
+      case 'FO': o.fo = w[1] === undefined ? [] : w[1] === 'COOKIE' ? 'COOKIE' : [...Buffer.from(w[1], 'hex')]; break;
       case 'nop': case 'eol': break;
       default: throw new Failure(`unknown option ${part}`);
     }
@@ -162,7 +165,7 @@ const NOW: When = { from: 0, to: 0, relative: true, any: false };
 function event(line: number, source: string): Event[] {
   if (source.startsWith('@')) return beginning(source).flatMap((s) => event(line, s));
   if (source.includes('`')) {
-    return [...source.matchAll(/(net\.[\w.]+)="?([\d ]+)/g)].map((m) => ({ kind: 'sysctl', name: m[1], value: m[2].trim(), when: NOW, line, source }));
+    return [...source.matchAll(/(net\.[\w.]+)="?([\da-f ,-]+)/g)].map((m) => ({ kind: 'sysctl', name: m[1], value: m[2].trim(), when: NOW, line, source }));
   }
   const m = /^(\S+)\s+([\s\S]*)$/.exec(source), spaced = /^(\S+)\s+(\.\.\.)\s+([\d.]+)\s+([\s\S]*)$/.exec(source);
   const time = spaced ? `${spaced[1]}...${spaced[3]}` : m?.[1], rest = (spaced ? spaced[4] : m?.[2] ?? '').trim();

@@ -4,7 +4,7 @@ import * as A from '../../host/abi/constants.js';
 import { SYSCTLS, sysctlValues } from '../../host/config/sysctl.js';
 import { AF_INET, PEER, SOCK_STREAM, TestHost, US } from '../harness/host.js';
 import { icmp, ipv4, readIpv4 } from '../harness/packet.js';
-import { ACK, flagsOf, flagText, readTcp, tcpBytes, type Segment } from '../harness/tcp.js';
+import { ACK, flagsOf, flagText, readTcp, tcpBytes, type Segment, type TcpOpts } from '../harness/tcp.js';
 import { FLAGS, IOCTLS, LEVELS, OPTIONS, TCP_INFO, VALUES } from './names.js';
 import type { CallEvent, Event, IcmpEvent, Script, SegmentEvent, When } from './parse.js';
 
@@ -39,6 +39,8 @@ class Drill {
   /** The core's timestamp clock minus the script's. */
   private tsBase?: number;
   private conn = -1;
+  /** The Fast Open cookie that the core has given. */
+  private cookie?: number[];
   /** The event being played. */
   at?: Event;
 
@@ -116,7 +118,7 @@ class Drill {
       this.peerPort++;
       this.port = 8080;
     }
-    const iss = this.iss ?? 0, f = flagsOf(e.flags), opts = { ...e.opts };
+    const iss = this.iss ?? 0, f = flagsOf(e.flags), opts: TcpOpts = { ...e.opts, fo: e.opts?.fo === 'COOKIE' ? this.cookie : e.opts?.fo };
     if (opts.sack) opts.sack = opts.sack.map(([a, b]) => [iss + a, iss + b]);
     if (opts.ts?.[1] && this.tsBase !== undefined) opts.ts = [opts.ts[0], opts.ts[1] + this.tsBase];
     const seg = tcpBytes(PEER, this.peerPort, US, this.port, f, IRS + e.seq, f & ACK ? iss + (e.ack ?? 0) : 0, e.win ?? 65535, opts, new Uint8Array(e.len), e.urg ?? 0);
@@ -184,6 +186,10 @@ class Drill {
   }
   private compareOptions(o: NonNullable<SegmentEvent['opts']>, s: Segment, fail: (what: string) => never): void {
     if (o.mss !== s.opts.mss || o.wscale !== s.opts.wscale || o.sackOk !== s.opts.sackOk) fail('options of the SYN');
+    if (o.fo === 'COOKIE') {
+      if (s.opts.fo?.length !== 8) fail('Fast Open');
+      this.cookie = s.opts.fo;
+    } else if (JSON.stringify(o.fo) !== JSON.stringify(s.opts.fo)) fail('Fast Open');
     const sack = s.opts.sack?.map(([a, b]) => [(a - IRS) >>> 0, (b - IRS) >>> 0]);
     if (JSON.stringify(sack) !== JSON.stringify(o.sack)) fail('SACK');
     if (!o.ts !== !s.opts.ts) fail('timestamps');
@@ -228,6 +234,7 @@ class Drill {
       case 'listen': this.check(e, x.sys_listen(this.fd(args[0]), Number(args[1]))); break;
       case 'accept': retry(() => this.accept(e)); break;
       case 'connect': this.connect(e); break;
+      case 'sendto': this.sendTo(e); break;
       case 'write': case 'send': this.write(e, this.fd(args[0]), Number(args[2]), FLAGS[args[3]] ?? 0); break;
       case 'read': case 'recv': {
         const fd = this.fd(args[0]);
@@ -267,6 +274,13 @@ class Drill {
       this.check(e, again);
       return true;
     });
+  }
+  /** To the peer's port 8080, never blocking. */
+  private sendTo(e: CallEvent): void {
+    const fd = this.fd(e.args[0]);
+    const r = this.h.send(fd, new Uint8Array(Number(e.args[2])), { address: PEER, port: 8080 }, FLAGS[e.args[3]] ?? 0);
+    if (r >= 0 || r === -constants.errno.EINPROGRESS) this.iss = undefined;
+    this.check(e, r);
   }
   private write(e: CallEvent, fd: number, size: number, flags: number): void {
     let done = 0;

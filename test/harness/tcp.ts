@@ -14,6 +14,8 @@ export interface TcpOpts {
   sackOk?: boolean;
   ts?: [number, number];
   sack?: [number, number][];
+  /** Fast Open: the cookie, empty to ask for one. */
+  fo?: number[];
   raw?: number[];
 }
 export interface Segment {
@@ -38,6 +40,7 @@ export function tcpBytes(src: string, sport: number, dst: string, dport: number,
   if (o.ts) opt.push(1, 1, 8, 10, ...be32(o.ts[0] >>> 0), ...be32(o.ts[1] >>> 0));
   if (o.wscale !== undefined) opt.push(1, 3, 3, o.wscale);
   if (o.sack?.length) opt.push(1, 1, 5, 2 + 8 * o.sack.length, ...o.sack.flatMap(([a, b]) => [...be32(a >>> 0), ...be32(b >>> 0)]));
+  if (o.fo) opt.push(34, 2 + o.fo.length, ...o.fo, ...(o.fo.length % 4 ? [] : [1, 1]));
   if (o.raw) opt.push(...o.raw);
   while (opt.length % 4) opt.push(0);
   const b = cat(be16(sport), be16(dport), be32(seq >>> 0), be32(ack >>> 0), [(20 + opt.length) << 2, flags], be16(win), [0, 0], be16(urg), opt, data);
@@ -61,6 +64,7 @@ export function readTcp(b: Bytes): Segment {
     if (kind === 4) opts.sackOk = true;
     if (kind === 5) opts.sack = Array.from({ length: (len - 2) / 8 }, (_, i) => [u32(b, p + 2 + i * 8), u32(b, p + 6 + i * 8)]);
     if (kind === 8) opts.ts = [u32(b, p + 2), u32(b, p + 6)];
+    if (kind === 34) opts.fo = [...b.subarray(p + 2, p + len)];
     p += len;
   }
   return { flags: flagText(b[13]), sport: u16(b, 0), dport: u16(b, 2), seq: u32(b, 4), ack: u32(b, 8), win: u16(b, 14), urg: u16(b, 18), opts, data: b.slice(hlen), gso: 0 };

@@ -20,7 +20,7 @@ import { minRttUpdate, rtoSet, rttSample, tsNow } from "./rtt";
 import { checkSackReordering, countDelivered, rateDelivered, sackTag } from "./sack";
 import { SegFlag, highestSackSeq, segFirst, segRemove, segTrim } from "./segment";
 import { sendqAck } from "./sendq";
-import { Ca, DEFAULT_REORDERING, Ecn, Nagle, Pending, Tcb } from "./tcp";
+import { Ca, DEFAULT_REORDERING, Ecn, Nagle, Pending, Tcb, TcpState } from "./tcp";
 import { rtxArm, rtxClear, rtxRearm } from "./timer";
 
 /** RFC 7323 4.3: remember the peer's timestamp when the segment covers the last ACK sent. */
@@ -198,7 +198,7 @@ function ackProbe(tp: Tcb): void {
 }
 
 function xmitRecovery(tp: Tcb): void {
-  if (ACK.rexmit == Rexmit.NONE) return;
+  if (ACK.rexmit == Rexmit.NONE || tp.sk.state == <u8>TcpState.SYN_SENT) return;
   if (ACK.rexmit == Rexmit.NEW) {
     writeXmit(tp, Nagle.OFF, 0);
     if (seqGt(tp.sndNxt, tp.highSeq)) return;

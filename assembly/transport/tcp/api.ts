@@ -12,6 +12,7 @@ import { IPPROTO_TCP } from "../../wire/tcp";
 import { tcpBind, tcpDisconnect } from "./connect";
 import { sendActiveReset } from "./emit";
 import { tcpError } from "./error";
+import { FastopenMode } from "./fastopen";
 import { tcpInput } from "./input";
 import { isnInit } from "./isn";
 import { acceptShift, listenerGone } from "./listen";
@@ -29,9 +30,9 @@ import { finTime, keepaliveUpdate } from "./timer";
 import { tcpPoll } from "./stream";
 import { enterTimeWait, timeWaitInit } from "./timewait";
 
-export { tcpBind, tcpConnect, tcpDisconnect } from "./connect";
+export { tcpBind, tcpConnect, tcpDisconnect, tcpFastopen } from "./connect";
 export { tcpGetsockopt, tcpSetsockopt } from "./options";
-export { tcpInq, tcpIoctl, tcpPoll, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "./stream";
+export { tcpDeferred, tcpInq, tcpIoctl, tcpPoll, tcpRxConsume, tcpRxPeek, tcpStreamEnded, tcpTxCommit, tcpTxReserve } from "./stream";
 
 /** Requests (half-open connections) of all listeners together. */
 const MAX_REQUESTS: u32 = 4096;
@@ -93,6 +94,8 @@ export function tcpListen(sk: Sock, backlog: i32): i32 {
     return -Errno.EADDRINUSE;
   }
   tp.backlog = n;
+  const all = FastopenMode.SERVER | FastopenMode.SERVER_ALL;
+  if ((sysctl(Sysctl.TCP_FASTOPEN) & all) == all && !tp.tfoMax) tp.tfoMax = n;
   sk.shutdown = 0;
   listenerInsert(sk);
   return 0;

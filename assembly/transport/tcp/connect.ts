@@ -1,4 +1,4 @@
-// The active side: bind, connect, disconnect (RFC 9293 3.10.1; ports RFC 6056).
+// The active side: bind, connect, disconnect (RFC 9293 3.10.1; ports RFC 6056; data in the SYN RFC 7413 4.2).
 import { Errno, Poll } from "../../abi";
 import { addrCopy, addrIsAny, addrIsV4, addrSetV4, v6IsLinkLocal } from "../../lib/addr";
 import { Mib, mibInc } from "../../core/mib";
@@ -8,7 +8,9 @@ import { now } from "../../core/time";
 import { FLOW_BROADCAST, FLOW_MULTICAST, flowRoute } from "../../network/flow";
 import { bindCheck } from "../datagram";
 import { portCount, portEphemeral } from "../port";
-import { emitSeg } from "./emit";
+import { Chrono, chronoStart } from "./chrono";
+import { emitSyn } from "./emit";
+import { FO, fastopenCheck, fastopenSpace } from "./fastopen";
 import { initialSeq, portHash, tsOffsetFor } from "./isn";
 import { listenerGone } from "./listen";
 import { advertisedMss, headerLenSet, syncMss } from "./mss";
@@ -21,7 +23,7 @@ import { SegFlag, segPush, segTouch } from "./segment";
 import { flowSetup, tcbSetup } from "./setup";
 import { setState, tcpAbort } from "./state";
 import { MiniKind, connFind, connHash, connInsert, miniFind, portConflict, portHeld, portInsert, portRemove, portShareable } from "./table";
-import { Ecn, Pending, Tcb, TcpState, tcb, tcbClear } from "./tcp";
+import { Ecn, Pending, Tcb, TcpState, Tfo, tcb, tcbClear } from "./tcp";
 import { rtxArm } from "./timer";
 import { TimeWait, timeWaitConflict, timeWaitKill, timeWaitReusable } from "./timewait";
 import { fullSpace, initialWindow, initialWscale } from "./window";
@@ -83,6 +85,7 @@ function choosePort(sk: Sock, tp: Tcb, rport: u32): u32 {
 // A connect() while or after another one.
 function connectAgain(sk: Sock, tp: Tcb): i32 {
   const state = sk.state;
+  if (tp.tfo & Tfo.DEFERRED) return -Errno.EISCONN;
   if (state == <u8>TcpState.SYN_SENT || state == <u8>TcpState.SYN_RECV) return -Errno.EALREADY;
   tp.connecting = false;
   if (state == <u8>TcpState.CLOSE) {
@@ -93,11 +96,53 @@ function connectAgain(sk: Sock, tp: Tcb): i32 {
   return 0;
 }
 
-/** connect(2). -EINPROGRESS; later calls tell the outcome as on Linux. */
+/** connect(2). -EINPROGRESS, or with TCP_FASTOPEN_CONNECT and a cookie 0: the first write sends the SYN. Later calls tell the outcome as on Linux. */
 export function tcpConnect(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
   const tp = tcb(sk);
   if (tp.connecting) return connectAgain(sk, tp);
   if (sk.state != <u8>TcpState.CLOSE) return -Errno.EISCONN;
+  const r = prepare(sk, tp, addr, port, scope);
+  if (r < 0) return r;
+  if (tp.tfoConnect) {
+    tp.tfo |= Tfo.WANTED;
+    if (fastopenCheck(tp)) {
+      FO.on = false;
+      tp.tfo |= Tfo.DEFERRED;
+      return 0;
+    }
+  }
+  return launch(sk, tp);
+}
+
+/**
+ * The connection that sendmsg(2) with MSG_FASTOPEN opens, prepared: 1 when the SYN takes data (the first write sends it), -EINPROGRESS when
+ * it has left without, or why not.
+ */
+export function tcpFastopen(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
+  const tp = tcb(sk);
+  if (sk.state == <u8>TcpState.SYN_SENT || sk.state == <u8>TcpState.SYN_RECV) return -Errno.EALREADY;
+  if (sk.state != <u8>TcpState.CLOSE) return -Errno.EISCONN;
+  if (tp.connecting) return connectAgain(sk, tp); // it has failed
+  const r = prepare(sk, tp, addr, port, scope);
+  if (r < 0) return r;
+  tp.tfo |= Tfo.WANTED;
+  const data = fastopenCheck(tp);
+  FO.on = false;
+  if (!data) return launch(sk, tp);
+  tp.tfo |= Tfo.DEFERRED;
+  return 1;
+}
+
+/** Send the SYN of a prepared connection, or undo everything. -EINPROGRESS or -ENOBUFS. */
+export function launch(sk: Sock, tp: Tcb): i32 {
+  if (sendSyn(tp)) return -Errno.EINPROGRESS;
+  tcpDisconnect(sk);
+  sockTakeError(sk);
+  return -Errno.ENOBUFS;
+}
+
+// Address, route, port and initial values: all of a connection but its SYN. 0 or -errno.
+function prepare(sk: Sock, tp: Tcb, addr: usize, port: u32, scope: u32): i32 {
   const v4 = addrIsV4(addr);
   if (sk.family == <u16>AF_INET && !v4) return -Errno.EAFNOSUPPORT;
   if (sk.family == <u16>AF_INET6 && v4 && sk.has(SockFlag.V6ONLY)) return -Errno.ENETUNREACH;
@@ -120,12 +165,8 @@ export function tcpConnect(sk: Sock, addr: usize, port: u32, scope: u32): i32 {
   setState(tp, TcpState.SYN_SENT);
   connInsert(sk);
   if (!portHeld(sk)) portInsert(sk);
-  if (!startSyn(sk, tp)) {
-    tcpDisconnect(sk);
-    sockTakeError(sk);
-    return -Errno.ENOBUFS;
-  }
-  return -Errno.EINPROGRESS;
+  initSyn(sk, tp);
+  return 0;
 }
 
 // Local port and initial sequence number.
@@ -152,8 +193,8 @@ function pickTuple(sk: Sock, tp: Tcb, rport: u32): i32 {
   return 0;
 }
 
-// Linux's tcp_connect_init and tcp_connect. False when no record is left for the SYN.
-function startSyn(sk: Sock, tp: Tcb): bool {
+// Linux's tcp_connect_init.
+function initSyn(sk: Sock, tp: Tcb): void {
   tp.tsOk = sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
   tp.sackOk = sysctl(Sysctl.TCP_SACK) != 0;
   tp.wscaleOk = sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
@@ -179,17 +220,38 @@ function startSyn(sk: Sock, tp: Tcb): bool {
   sk.err = 0;
   sk.shutdown = 0;
   tp.connecting = true;
-  tp.lastAckRcvd = now();
-  tp.retransStamp = tsNow(tp);
   tp.writeSeq = tp.iss + 1;
   tp.pushSeq = tp.writeSeq;
+}
+
+// Linux's tcp_connect: the SYN, with what has been written if it may carry that. False when no record is left for it.
+function sendSyn(tp: Tcb): bool {
+  tp.lastAckRcvd = now();
+  tp.retransStamp = tsNow(tp);
   mibInc(Mib.TcpActiveOpens);
+  FO.on = false;
+  let n: u32 = 0;
+  if (tp.tfo & Tfo.WANTED && fastopenCheck(tp)) n = min(tp.txQueued, fastopenSpace(tp));
+  if (FO.on) tp.tfo |= Tfo.OPTION;
+  tp.tfo &= ~(Tfo.WANTED | Tfo.DEFERRED);
   const s = segPush(tp, tp.iss, tp.iss + 1, SegFlag.SYN, tp.mssCache, 0);
-  if (!s) return false;
+  if (!s) {
+    FO.on = false;
+    return false;
+  }
   rateSent(tp, s, true);
-  emitSeg(tp, s);
+  const data = n ? segPush(tp, tp.iss + 1, tp.iss + 1 + n, SegFlag.PSH, tp.mssCache, tp.txFirst) : null;
+  if (data) {
+    rateSent(tp, data, false);
+    tp.tfo |= Tfo.DATA;
+    chronoStart(tp, Chrono.BUSY);
+    mibInc(Mib.TcpExtTCPOrigDataSent);
+    emitSyn(tp, s, data.chunk, n);
+  } else emitSyn(tp, s, 0, 0);
+  FO.on = false; // one that is repeated has neither option nor data (RFC 7413 4.2.2)
   segTouch(tp, s, now());
-  tp.sndNxt = tp.iss + 1;
+  if (data) segTouch(tp, data, now());
+  tp.sndNxt = tp.iss + 1 + (data ? n : 0);
   rtxArm(tp, Pending.RETRANS, tp.rto);
   return true;
 }

@@ -4,6 +4,7 @@ import { Errno } from "../../abi";
 import { putBe16, putBe32 } from "../../lib/bytes";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
+import { Skb } from "../../core/skb";
 import { Sock } from "../../core/sock";
 import { now } from "../../core/time";
 import { netDeviceByIndex } from "../../link/net_device";
@@ -18,7 +19,7 @@ import { tcb } from "./tcp";
 const QUOTE: usize = memory.data(QUOTE_MIN, 4);
 
 /** A segment for a request that waits (as requestInput). */
-export function deferredInput(r: Request): void {
+export function deferredInput(r: Request, skb: Skb): void {
   if (IN.has(TcpFlag.ACK)) {
     // It has seen no SYN-ACK of ours (RFC 9293 3.10.7.2 second).
     replyReset();
@@ -34,7 +35,7 @@ export function deferredInput(r: Request): void {
     // The peer has begun anew with the same ports.
     const lsk = r.listener;
     requestDrop(r);
-    requestSyn(lsk, 0);
+    requestSyn(lsk, 0, skb);
   } else dropCount(Drop.TCP_FLAGS);
 }
 

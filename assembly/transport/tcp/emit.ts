@@ -8,9 +8,10 @@ import { now } from "../../core/time";
 import { flowRoute, flowStale, ipOutput, Flow } from "../../network/flow";
 import {
   IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
-  putOptTimestamps, putOptWscale, putSackBlock,
+  putOptFastopen, putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
 import { caNeedsEcn, caTxStart } from "./congestion/congestion";
+import { FO } from "./fastopen";
 import { flowOptions } from "./setup";
 import { sendqGather } from "./sendq";
 import { Seg, SegFlag } from "./segment";
@@ -34,6 +35,7 @@ function synOptions(tp: Tcb, p: usize): usize {
   if (tp.tsOk) p = putOptTimestamps(p, tsNow(tp), tp.tsRecent, tp.sackOk);
   else if (tp.sackOk) p = putOptSackPermitted(p);
   if (tp.wscaleOk) p = putOptWscale(p, tp.rcvWscale);
+  if (FO.on) p = putOptFastopen(p, FO.cookie, FO.len);
   return p;
 }
 
@@ -92,7 +94,7 @@ function ecnSend(tp: Tcb, seq: u32, len: u32, flags: u32): u32 {
 
 /**
  * Send a segment of `flags` at `seq` with the `len` payload bytes that start in `chunk` (a super-segment when
- * longer than `mss`). False when it did not leave: no buffer, no route, or a full device.
+ * longer than `mss`); those of a SYN begin behind it. False when it did not leave: no buffer, no route, or a full device.
  */
 export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss: u32): bool {
   const f = tp.flow;
@@ -128,7 +130,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   flags = ecnSend(tp, seq, len, flags);
   let segs: u32 = 1;
   if (len) {
-    sendqGather(skb, chunk, seq, len);
+    sendqGather(skb, chunk, syn ? seq + 1 : seq, len);
     if (len > mss) {
       segs = (len + mss - 1) / mss;
       skb.gsoSize = <u16>mss;
@@ -150,6 +152,11 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   tp.segsOut += segs;
   mibAdd(Mib.TcpOutSegs, segs);
   return ipOutput(skb, f) >= 0;
+}
+
+/** Send the first SYN, record `s`, with the `len` bytes that start in `chunk`. */
+export function emitSyn(tp: Tcb, s: Seg, chunk: usize, len: u32): bool {
+  return emit(tp, s.seq, TcpFlag.SYN | (tp.ecn & Ecn.SEEN ? <u32>TcpFlag.ECE | TcpFlag.CWR : 0), chunk, len, s.mss);
 }
 
 /** (Re)transmit a record of the scoreboard and note its time. */

@@ -10,14 +10,13 @@ import { now } from "../../core/time";
 import { pmtuLearn } from "../../network/fib";
 import { flowRoute } from "../../network/flow";
 import { ORIGIN_ICMP, ORIGIN_ICMP6, errorQueue } from "../datagram";
-import { caSetState } from "./congestion/congestion";
 import { currentMss, syncMss } from "./mss";
-import { currentSsthresh, xmitRetransmitQueue } from "./output";
+import { nonCongestionLoss } from "./recovery";
 import { Request, requestDrop } from "./request";
 import { segFirst, segMarkLost, segNext } from "./segment";
 import { tcpFail } from "./state";
 import { MiniKind, connFind, connHash, miniFind } from "./table";
-import { Ca, Pending, Tcb, TcpState, tcb } from "./tcp";
+import { Pending, Tcb, TcpState, Tfo, tcb } from "./tcp";
 import { rtxArm } from "./timer";
 
 const LOCAL: usize = memory.data(16, 8);
@@ -52,14 +51,14 @@ export function tcpError(skb: Skb, errno: u32, type: u32, code: u32, info: u32):
   }
   const tp = tcb(sk);
   // RFC 5927 4.1: the quoted segment must be in flight.
-  if (seqLt(seq, tp.sndUna) || seqGt(seq, tp.sndNxt)) return;
+  if (seqLt(seq, tp.tfo & Tfo.PENDING ? tp.iss : tp.sndUna) || seqGt(seq, tp.sndNxt)) return;
   if (errno == Errno.EMSGSIZE) {
     pmtuLearn(REMOTE, info);
     mtuReduced(tp);
     return;
   }
   const recverr = sk.has(addrIsV4(sk.raddr) ? SockFlag.RECVERR : SockFlag.RECVERR6);
-  if (sk.state == <u8>TcpState.SYN_SENT || (sk.state == <u8>TcpState.SYN_RECV && !tp.unaccepted)) {
+  if (sk.state == <u8>TcpState.SYN_SENT || (sk.state == <u8>TcpState.SYN_RECV && (tp.tfo & Tfo.PENDING ? tp.unaccepted : !tp.unaccepted))) {
     if (recverr) tellConnecting(sk, skb, errno, type, code, info);
     tcpFail(tp, errno);
     return;
@@ -99,17 +98,11 @@ export function mtuReduced(tp: Tcb): void {
   const mss = currentMss(tp);
   let s = segFirst(tp);
   while (s) {
-    if (min(s.mss, s.len) > mss) segMarkLost(tp, s);
+    // A SYN and its data are one packet.
+    if (min(s.mss, s.len) > mss || (sk.state == <u8>TcpState.SYN_SENT && tp.tfo & Tfo.DATA)) segMarkLost(tp, s);
     s = segNext(tp, s);
   }
   tp.retransHint = 0;
   if (!tp.lostOut) return;
-  if (tp.caState != <u32>Ca.LOSS) {
-    tp.highSeq = tp.sndNxt;
-    tp.ssthresh = currentSsthresh(tp);
-    tp.priorSsthresh = 0;
-    tp.undoMarker = 0;
-    caSetState(tp, Ca.LOSS);
-  }
-  xmitRetransmitQueue(tp);
+  nonCongestionLoss(tp);
 }

@@ -1,7 +1,7 @@
 // TCP_INFO: struct tcp_info of Linux (include/uapi/linux/tcp.h), field by field from the control block.
 import { MS, US, now } from "../../core/time";
 import { Chrono, chronoTime } from "./chrono";
-import { Ecn, Tcb, TcpState } from "./tcp";
+import { Ecn, Tcb, TcpState, Tfo } from "./tcp";
 
 export const TCP_INFO_SIZE: u32 = 248;
 const BUF: usize = memory.data(248, 8);
@@ -30,9 +30,9 @@ export function tcpInfo(tp: Tcb): usize {
   store<u8>(BUF, <u8>min<u32>(tp.retransmits, 255), 2);
   store<u8>(BUF, <u8>min<u32>(tp.probesOut, 255), 3);
   store<u8>(BUF, <u8>min<u32>(tp.backoff, 255), 4);
-  store<u8>(BUF, (tp.tsOk ? 1 : 0) | (tp.sackOk ? 2 : 0) | (tp.wscaleOk ? 4 : 0) | (tp.ecn & Ecn.OK ? 8 : 0), 5);
+  store<u8>(BUF, (tp.tsOk ? 1 : 0) | (tp.sackOk ? 2 : 0) | (tp.wscaleOk ? 4 : 0) | (tp.ecn & Ecn.OK ? 8 : 0) | (tp.tfo & Tfo.ACKED ? 32 : 0), 5);
   store<u8>(BUF, tp.sndWscale | (tp.rcvWscale << 4), 6);
-  store<u8>(BUF, tp.rateAppLimited ? 1 : 0, 7);
+  store<u8>(BUF, (tp.rateAppLimited ? 1 : 0) | (tp.tfoFail << 1), 7);
   put(8, us(tp.rto));
   put(12, us(tp.ato));
   put(16, tp.mssCache);

@@ -22,8 +22,11 @@ import { caNeedsEcn } from "./congestion/congestion";
 import { dctcpReceive } from "./congestion/dctcp";
 import { ackCheck, dataQueue, enterQuickack } from "./data";
 import { emitSeg, sendAck } from "./emit";
+import { fastopenSynAck } from "./fastopen";
+import { fastopenComplete } from "./fastopen_listen";
 import { listenInput, requestInput } from "./listen";
 import { advertisedMss, headerLenSet, initRcvMss, syncMss } from "./mss";
+import { pushPending, unsent } from "./output";
 import { Urg, urgPointer } from "./receive";
 import { replyReset } from "./reply";
 import { Request, requestSyn } from "./request";
@@ -33,7 +36,7 @@ import { segFirst, segTouch } from "./segment";
 import { initTransfer } from "./setup";
 import { clearTimers, setState, tcpDone, tcpFail } from "./state";
 import { MiniKind, connFind, connHash, listenerFind, miniFind } from "./table";
-import { AckSched, Ecn, MAX_QUICKACKS, Pending, TIMEOUT_MIN, TIMEWAIT_LEN, Tcb, TcpState, tcb } from "./tcp";
+import { AckSched, Ecn, MAX_QUICKACKS, Pending, TIMEOUT_MIN, TIMEWAIT_LEN, Tcb, TcpState, Tfo, tcb } from "./tcp";
 import { finTime, rtxArm } from "./timer";
 import { TimeWait, TwAction, enterTimeWait, timeWaitInput } from "./timewait";
 import { validate } from "./validate";
@@ -113,7 +116,7 @@ function demux(skb: Skb): void {
   const m = miniFind(h, IN.daddr, IN.saddr, IN.dport, IN.sport, IN.ifindex);
   if (m) {
     if (m.kind == MiniKind.REQUEST) {
-      const child = requestInput(changetype<Request>(m));
+      const child = requestInput(changetype<Request>(m), skb);
       if (child) connInput(child, skb);
       return;
     }
@@ -128,10 +131,10 @@ function demux(skb: Skb): void {
     return;
   }
   if (isn) {
-    requestSyn(lsk, isn);
+    requestSyn(lsk, isn, skb);
     return;
   }
-  const child = listenInput(lsk);
+  const child = listenInput(lsk, skb);
   if (child) connInput(child, skb);
 }
 
@@ -145,7 +148,7 @@ function connInput(tp: Tcb, skb: Skb): void {
   const state = tp.sk.state;
   let reset = false;
   if (state == <u8>TcpState.ESTABLISHED) established(tp, skb);
-  else if (state == <u8>TcpState.SYN_SENT) reset = synSent(tp);
+  else if (state == <u8>TcpState.SYN_SENT) reset = synSent(tp, skb);
   else if (state != <u8>TcpState.CLOSE && state != <u8>TcpState.LISTEN) reset = otherStates(tp, skb);
   if (reset) replyReset();
 }
@@ -214,8 +217,12 @@ function established(tp: Tcb, skb: Skb): void {
 }
 
 // RFC 9293 3.10.7.3. True: answer with RST.
-function synSent(tp: Tcb): bool {
+function synSent(tp: Tcb, skb: Skb): bool {
   const sk = tp.sk;
+  if (tp.tfo & Tfo.DEFERRED) { // nothing has been sent that this could answer
+    dropCount(Drop.TCP_INVALID_SEQUENCE);
+    return IN.has(TcpFlag.ACK);
+  }
   if (IN.has(TcpFlag.ACK)) {
     if (!seqGt(IN.ack, tp.sndUna) || seqGt(IN.ack, tp.sndNxt)) {
       if (!tp.retransmits) rtxArm(tp, Pending.RETRANS, TIMEOUT_MIN); // an old connection answered: try again soon
@@ -260,7 +267,11 @@ function synSent(tp: Tcb): bool {
   initTransfer(tp);
   updatePacing(tp);
   sockWake(sk, Poll.OUT);
-  if (tp.deferAccept || tp.pingpong) {
+  if (tp.tfo & (Tfo.OPTION | Tfo.DATA) && fastopenSynAck(tp, skb)) return false;
+  if (unsent(tp)) { // what the SYN did not take
+    sendAck(tp);
+    pushPending(tp);
+  } else if (tp.deferAccept || tp.pingpong) {
     // The first data will carry the ACK.
     enterQuickack(tp, MAX_QUICKACKS);
     tp.ackFlags |= AckSched.SCHED | AckSched.TIMER;
@@ -321,17 +332,21 @@ function undoSpuriousSyn(tp: Tcb): void {
 // SYN_RECV -> ESTABLISHED. Passive children and simultaneous opens alike.
 function becomeEstablished(tp: Tcb): void {
   const sk = tp.sk;
-  undoSpuriousSyn(tp);
-  tp.retransStamp = 0;
+  const early = (tp.tfo & Tfo.PENDING) != 0; // it may have moved data already
   tp.delivered++;
-  tp.copiedSeq = tp.rcvNxt;
+  if (early) fastopenComplete(tp);
+  else {
+    undoSpuriousSyn(tp);
+    tp.retransStamp = 0;
+    tp.copiedSeq = tp.rcvNxt;
+  }
   setState(tp, TcpState.ESTABLISHED);
   tp.sndWnd = IN.has(TcpFlag.SYN) ? IN.window : IN.window << tp.sndWscale;
   tp.maxWindow = max(tp.maxWindow, tp.sndWnd);
   tp.sndWl1 = IN.seq;
   tp.lastDataRcvd = now();
   initRcvMss(tp);
-  initTransfer(tp);
+  if (!early) initTransfer(tp);
   updatePacing(tp);
   sockWake(sk, Poll.OUT);
 }
@@ -357,7 +372,7 @@ function otherStates(tp: Tcb, skb: Skb): bool {
     dropCount(r == AckResult.UNSENT ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK);
     challengeAck(tp);
     return false;
-  }
+  } else if (tp.tfo & Tfo.PENDING) fastopenComplete(tp); // closed before the handshake was over
   const finAcked = tp.finQueued && tp.sndUna == tp.writeSeq;
   if (finAcked) {
     if (sk.state == <u8>TcpState.FIN_WAIT1) {

@@ -4,6 +4,7 @@ import { addrCopy, addrIsV4, v6IsLinkLocal } from "../../lib/addr";
 import { seqGt } from "../../lib/seq";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
+import { Skb } from "../../core/skb";
 import { Sock, SockFlag, SockKind, sockAlloc, sockFree, sockWake, SOCK_STREAM } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, US, now } from "../../core/time";
@@ -24,7 +25,7 @@ import { connInsert, portInsert } from "./table";
 import { Ecn, Tcb, TcpState, tcb, tcbAlloc } from "./tcp";
 
 // ---- the accept queue ----
-function acceptPush(lt: Tcb, tp: Tcb): void {
+export function acceptPush(lt: Tcb, tp: Tcb): void {
   tp.acceptNext = 0;
   if (lt.acceptLast) changetype<Tcb>(lt.acceptLast).acceptNext = changetype<usize>(tp);
   else lt.acceptFirst = changetype<usize>(tp);
@@ -82,8 +83,8 @@ function copyTcpOptions(tp: Tcb, lt: Tcb): void {
   tp.inq = lt.inq;
 }
 
-/** A socket in SYN_RECV made of request `r` and the ACK in IN; null when a table is full. It is not accepted yet. */
-function createChild(r: Request): Tcb | null {
+/** A socket in SYN_RECV made of request `r` and the segment in IN; null when a table is full. It is not accepted yet. */
+export function createChild(r: Request): Tcb | null {
   const lsk = r.listener;
   const lt = tcb(lsk);
   const sk = sockAlloc(lsk.family, SOCK_STREAM, IPPROTO_TCP, SockKind.TCP);
@@ -133,7 +134,7 @@ function createChild(r: Request): Tcb | null {
   tp.rcvWnd = r.rcvWnd;
   tp.rcvSsthresh = r.rcvWnd;
   tp.windowClamp = <u32>65535 << r.rcvWscale;
-  tp.sndWnd = IN.window << tp.sndWscale;
+  tp.sndWnd = IN.has(TcpFlag.SYN) ? IN.window : IN.window << tp.sndWscale;
   tp.maxWindow = tp.sndWnd;
   tp.mssClamp = r.mss;
   tp.ecn = r.ecnOk ? <u32>Ecn.OK : 0;
@@ -194,9 +195,9 @@ function requestAck(r: Request): void {
  * The segment in IN belongs to request `r` (RFC 9293 3.10.7.4, SYN-RECEIVED; Linux's tcp_check_req). The child that
  * must process it now, or null when it has been dealt with.
  */
-export function requestInput(r: Request): Tcb | null {
+export function requestInput(r: Request, skb: Skb): Tcb | null {
   if (r.deferred) {
-    deferredInput(r);
+    deferredInput(r, skb);
     return null;
   }
   const lt = tcb(r.listener);
@@ -284,7 +285,7 @@ function cookieInput(lsk: Sock): Tcb | null {
 }
 
 /** The segment in IN reaches listener `lsk` (RFC 9293 3.10.7.2). A child that must process it, or null. */
-export function listenInput(lsk: Sock): Tcb | null {
+export function listenInput(lsk: Sock, skb: Skb): Tcb | null {
   if (IN.has(TcpFlag.RST)) {
     dropCount(Drop.TCP_RESET);
     return null;
@@ -302,6 +303,6 @@ export function listenInput(lsk: Sock): Tcb | null {
     dropCount(Drop.TCP_FLAGS);
     return null;
   }
-  requestSyn(lsk, 0);
+  requestSyn(lsk, 0, skb);
   return null;
 }

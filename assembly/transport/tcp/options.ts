@@ -4,6 +4,8 @@ import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { writeSpace } from "./ack";
 import { CA_NAME_MAX, caByName, caInfo, caInit, caName } from "./congestion/congestion";
+import { FastopenMode } from "./fastopen";
+import { fastopenKeyBytes, fastopenKeys, fastopenSetKeys } from "./fastopen_listen";
 import { TCP_INFO_SIZE, tcpInfo } from "./info";
 import { pushPending } from "./output";
 import { cleanupRbuf } from "./receive";
@@ -15,7 +17,7 @@ const enum Opt {
   NODELAY = 1, MAXSEG = 2, CORK = 3, KEEPIDLE = 4, KEEPINTVL = 5, KEEPCNT = 6, SYNCNT = 7, LINGER2 = 8, DEFER_ACCEPT = 9,
   WINDOW_CLAMP = 10, INFO = 11, QUICKACK = 12, CONGESTION = 13, THIN_LINEAR_TIMEOUTS = 16, THIN_DUPACK = 17,
   USER_TIMEOUT = 18, REPAIR = 19, FASTOPEN = 23, TIMESTAMP = 24, NOTSENT_LOWAT = 25, CC_INFO = 26, FASTOPEN_CONNECT = 30, ULP = 31,
-  INQ = 36,
+  FASTOPEN_KEY = 33, FASTOPEN_NO_COOKIE = 34, INQ = 36,
 }
 const MAX_KEEPIDLE: i32 = 32767;
 const MAX_KEEPINTVL: i32 = 32767;
@@ -92,6 +94,27 @@ function setClamp(tp: Tcb, v: i32): i32 {
   return 0;
 }
 
+// TCP_FASTOPEN of a listener, TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE.
+function setFastopen(tp: Tcb, name: u32, v: i32): i32 {
+  const closed = tp.sk.state == <u8>TcpState.CLOSE;
+  const idle = closed || tp.sk.state == <u8>TcpState.LISTEN;
+  if (name == Opt.FASTOPEN) {
+    if (v < 0 || !idle) return -Errno.EINVAL;
+    tp.tfoMax = min<u32>(v, sysctl(Sysctl.CORE_SOMAXCONN));
+    return 0;
+  }
+  if (!inRange(v, 0, 1)) return -Errno.EINVAL;
+  if (name == Opt.FASTOPEN_NO_COOKIE) {
+    if (!idle) return -Errno.EINVAL;
+    tp.tfoNoCookie = v != 0;
+    return 0;
+  }
+  if (!(sysctl(Sysctl.TCP_FASTOPEN) & FastopenMode.CLIENT)) return -Errno.EOPNOTSUPP;
+  if (!closed) return -Errno.EINVAL;
+  tp.tfoConnect = v != 0;
+  return 0;
+}
+
 /** The option value is `len` bytes at `p`. 0 or -errno. */
 export function tcpSetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
   const tp = tcb(sk);
@@ -104,6 +127,7 @@ export function tcpSetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
     return 0;
   }
   if (name == Opt.ULP) return -Errno.ENOENT;
+  if (name == Opt.FASTOPEN_KEY) return fastopenSetKeys(tp, p, len) ? 0 : -Errno.EINVAL;
   if (len < 4) return -Errno.EINVAL;
   const v = load<i32>(p);
   switch (name) {
@@ -151,7 +175,7 @@ export function tcpSetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
       return 0;
     // Hints of Linux that change nothing here: values are checked only.
     case <u32>Opt.THIN_LINEAR_TIMEOUTS: case <u32>Opt.THIN_DUPACK: return inRange(v, 0, 1) ? 0 : -Errno.EINVAL;
-    case <u32>Opt.FASTOPEN: case <u32>Opt.FASTOPEN_CONNECT: return -Errno.EOPNOTSUPP;
+    case <u32>Opt.FASTOPEN: case <u32>Opt.FASTOPEN_CONNECT: case <u32>Opt.FASTOPEN_NO_COOKIE: return setFastopen(tp, name, v);
     case <u32>Opt.REPAIR: return -Errno.EPERM;
     default: return -Errno.ENOPROTOOPT;
   }
@@ -196,8 +220,14 @@ export function tcpGetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
     case <u32>Opt.INQ: return putInt(p, len, tp.inq ? 1 : 0);
     case <u32>Opt.CC_INFO: return putBytes(p, len, CC_INFO, caInfo(tp, CC_INFO));
     case <u32>Opt.ULP: return 0;
-    case <u32>Opt.THIN_LINEAR_TIMEOUTS: case <u32>Opt.THIN_DUPACK: case <u32>Opt.REPAIR: case <u32>Opt.FASTOPEN: case <u32>Opt.FASTOPEN_CONNECT:
-      return putInt(p, len, 0);
+    case <u32>Opt.THIN_LINEAR_TIMEOUTS: case <u32>Opt.THIN_DUPACK: case <u32>Opt.REPAIR: return putInt(p, len, 0);
+    case <u32>Opt.FASTOPEN: return putInt(p, len, tp.tfoMax);
+    case <u32>Opt.FASTOPEN_CONNECT: return putInt(p, len, tp.tfoConnect ? 1 : 0);
+    case <u32>Opt.FASTOPEN_NO_COOKIE: return putInt(p, len, tp.tfoNoCookie ? 1 : 0);
+    case <u32>Opt.FASTOPEN_KEY: {
+      const n = fastopenKeys(tp);
+      return putBytes(p, len, fastopenKeyBytes(), n);
+    }
     default: return -Errno.ENOPROTOOPT;
   }
 }

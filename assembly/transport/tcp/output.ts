@@ -13,7 +13,7 @@ import { mtuProbe } from "./mtu_probe";
 import { paceDelay, paceHolds, paceSent } from "./pacing";
 import { Seg, SegFlag, chunkHolding, segCollapse, segFirst, segLast, segNext, segPush, segResize, segSplit, segTouch, segTrim } from "./segment";
 import { sendqSpan } from "./sendq";
-import { Ca, GSO_MAX, INIT_CWND, Nagle, Pending, RTO_MAX, RTO_MIN, TIMEOUT_MIN, Tcb, TcpState } from "./tcp";
+import { Ca, GSO_MAX, INIT_CWND, Nagle, Pending, RTO_MAX, RTO_MIN, TIMEOUT_MIN, Tcb, TcpState, Tfo } from "./tcp";
 import { rtoLeft, rtxArm, rtxRearm } from "./timer";
 import { tsNow } from "./rtt";
 
@@ -245,7 +245,7 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
 
 /** Linux's __tcp_push_pending_frames: send, and see to it that a window of zero is probed. */
 export function push(tp: Tcb, nonagle: u32): void {
-  if (tp.sk.state == <u8>TcpState.CLOSE) return;
+  if (tp.sk.state == <u8>TcpState.CLOSE || tp.sk.state == <u8>TcpState.SYN_SENT) return;
   if (!unsent(tp)) return;
   if (writeXmit(tp, nonagle, 0)) checkProbeTimer(tp);
 }
@@ -356,7 +356,8 @@ export function xmitRetransmitQueue(tp: Tcb): void {
 /** Arm the tail loss probe (RFC 8985 7.2). `advancing`: the RTO restarts with this ACK. False when none is wanted. */
 export function scheduleLossProbe(tp: Tcb, advancing: bool): bool {
   const early = sysctl(Sysctl.TCP_EARLY_RETRANS);
-  if ((early != 3 && early != 4) || !tp.packetsOut || !tp.sackOk || (tp.caState != <u32>Ca.OPEN && tp.caState != <u32>Ca.CWR)) return false;
+  if ((early != 3 && early != 4) || !tp.packetsOut || !tp.sackOk || tp.tfo & Tfo.PENDING) return false;
+  if (tp.caState != <u32>Ca.OPEN && tp.caState != <u32>Ca.CWR) return false;
   let timeout: u64 = 1000 * MS;
   if (tp.srtt) {
     timeout = <u64>(tp.srtt >> 2) * US;

@@ -6,7 +6,7 @@ import { MS, US, now } from "../../core/time";
 import { ACK, Ack, Rexmit } from "./ackctx";
 import { caOwn, caSetState, caSsthresh } from "./congestion/congestion";
 import { mtuProbeLost } from "./mtu_probe";
-import { currentSsthresh, unsent } from "./output";
+import { currentSsthresh, unsent, xmitRetransmitQueue } from "./output";
 import { rackMarkLost, rackOn, rackTimeout } from "./rack";
 import { checkSackReordering, countDelivered } from "./sack";
 import { Seg, SegFlag, segFirst, segMarkLost, segNext, segSplit } from "./segment";
@@ -142,6 +142,18 @@ export function enterLoss(tp: Tcb): void {
   tp.tlpHighSeq = 0;
   if (tp.ecn & Ecn.OK) tp.ecn |= Ecn.QUEUE_CWR;
   tp.frto = (fresh || tp.retransmits != 0) && !tp.mtuProbeSize;
+}
+
+/** What is marked lost was not lost to congestion: send it again with the window as it is (Linux's tcp_non_congestion_loss_retransmit). */
+export function nonCongestionLoss(tp: Tcb): void {
+  if (tp.caState != <u32>Ca.LOSS) {
+    tp.highSeq = tp.sndNxt;
+    tp.ssthresh = currentSsthresh(tp);
+    tp.priorSsthresh = 0;
+    tp.undoMarker = 0;
+    caSetState(tp, Ca.LOSS);
+  }
+  xmitRetransmitQueue(tp);
 }
 
 // ---- the state machine ----

@@ -1,22 +1,24 @@
 // Connection requests: what a SYN leaves behind until the handshake completes (RFC 9293 3.10.7.4 SYN-RECEIVED),
-// small enough for many, with SYN cookies beyond that (RFC 4987).
+// small enough for many, with SYN cookies beyond that (RFC 4987). A SYN with a Fast Open cookie leaves a socket (RFC 7413).
 import { Poll, Usage } from "../../abi";
 import { addrCopy, addrIsV4 } from "../../lib/addr";
 import { ListNode } from "../../lib/list";
 import { Pool } from "../../lib/pool";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
-import { skbAlloc } from "../../core/skb";
+import { Skb, skbAlloc } from "../../core/skb";
 import { Sock, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { Flow } from "../../network/flow";
 import {
-  TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSackPermitted, putOptTimestamps,
-  putOptWscale,
+  TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptFastopen, putOptMss, putOptSackPermitted,
+  putOptTimestamps, putOptWscale,
 } from "../../wire/tcp";
 import { caNeedsEcn } from "./congestion/congestion";
+import { FO } from "./fastopen";
+import { FastopenSyn, fastopenOpen, fastopenSyn } from "./fastopen_listen";
 import { cookieMake, cookieTs, initialSeq, tsOffsetFor } from "./isn";
 import { receiveMss } from "./mss";
 import { replyFlow, sendReply } from "./reply";
@@ -149,6 +151,7 @@ function synAck(f: Flow, r: Request, tsval: u32): void {
   if (r.tsOk) p = putOptTimestamps(p, tsval, r.tsRecent, r.sackOk);
   else if (r.sackOk) p = putOptSackPermitted(p);
   if (r.wscaleOk) p = putOptWscale(p, r.rcvWscale);
+  if (FO.on) p = putOptFastopen(p, FO.cookie, FO.len);
   skb.put(<u32>(p - th.options));
   th.sport = r.lport;
   th.dport = r.rport;
@@ -181,8 +184,28 @@ export function requestWindow(r: Request, lt: Tcb, mss: u32): void {
   r.rcvWnd = initialWindow(winFromSpace(lt.sk.rcvbuf), use, lt.bindWindowClamp);
 }
 
-/** A SYN for listener `lsk` (RFC 9293 3.10.7.2 third). `isn`: to be used when not 0 (TIME_WAIT was recycled). */
-export function requestSyn(lsk: Sock, isn: u32): void {
+// What the SYN in IN offers, for listener `lsk` with the flow `f` back. `cookie`: only timestamps can keep the other options.
+function requestOptions(r: Request, lsk: Sock, f: Flow, cookie: bool): void {
+  const lt = tcb(lsk);
+  requestFill(r, lsk);
+  r.rcvIsn = IN.seq;
+  r.tsOk = OPT.hasTs && sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
+  const opts = !cookie || r.tsOk;
+  r.sackOk = opts && OPT.sackOk && sysctl(Sysctl.TCP_SACK) != 0;
+  r.wscaleOk = opts && OPT.hasWscale && sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
+  r.sndWscale = OPT.wscale;
+  r.tsRecent = OPT.hasTs ? OPT.tsval : 0;
+  r.mss = OPT.mss ? max<u32>(OPT.mss, 8) : MSS_DEFAULT;
+  if (lt.userMss) r.mss = min(r.mss, lt.userMss);
+  r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
+  // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
+  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
+  requestWindow(r, lt, receiveMss(f, lt.userMss));
+  r.sent = now();
+}
+
+/** A SYN, in `skb`, for listener `lsk` (RFC 9293 3.10.7.2 third). `isn`: to be used when not 0 (TIME_WAIT was recycled). */
+export function requestSyn(lsk: Sock, isn: u32, skb: Skb): void {
   const lt = tcb(lsk);
   // A cookie would be the answer that the host has not given.
   const cookies = lt.deferSyn ? 0 : sysctl(Sysctl.TCP_SYNCOOKIES);
@@ -212,31 +235,23 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   const f = replyFlow(IN.daddr, IN.saddr, IN.ifindex, addrIsV4(IN.saddr) ? lsk.tos : lsk.tclass);
   if (!f) return;
   let r = tempRequest();
+  FO.on = false;
   if (!cookie) {
+    if (fastopenSyn(lsk) == FastopenSyn.OPEN) {
+      requestOptions(r, lsk, f, false);
+      r.sndIsn = isn ? isn : initialSeq(IN.daddr, IN.saddr, IN.dport, IN.sport);
+      if (fastopenOpen(r, skb)) return;
+    }
     const p = POOL.alloc();
     if (!p) {
+      FO.on = false;
       mibInc(Mib.TcpExtListenDrops);
       dropCount(Drop.TCP_MEM);
       return;
     }
     r = changetype<Request>(p);
   }
-  requestFill(r, lsk);
-  r.rcvIsn = IN.seq;
-  r.tsOk = OPT.hasTs && sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
-  // A cookie can carry the other options in timestamps only.
-  const opts = !cookie || r.tsOk;
-  r.sackOk = opts && OPT.sackOk && sysctl(Sysctl.TCP_SACK) != 0;
-  r.wscaleOk = opts && OPT.hasWscale && sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
-  r.sndWscale = OPT.wscale;
-  r.tsRecent = OPT.hasTs ? OPT.tsval : 0;
-  r.mss = OPT.mss ? max<u32>(OPT.mss, 8) : MSS_DEFAULT;
-  if (lt.userMss) r.mss = min(r.mss, lt.userMss);
-  r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
-  // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
-  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
-  requestWindow(r, lt, receiveMss(f, lt.userMss));
-  r.sent = now();
+  requestOptions(r, lsk, f, cookie);
   if (cookie) {
     r.sndIsn = cookieMake(r.mss);
     lt.cookieStamp = now();
@@ -254,6 +269,7 @@ export function requestSyn(lsk: Sock, isn: u32): void {
   requestArm(r);
   if (r.deferred) sockWake(lsk, Poll.PRI);
   else synAck(f, r, <u32>(now() / MS) + r.tsOffset);
+  FO.on = false; // RFC 7413 4.2.1: no option in a SYN-ACK that is repeated
 }
 
 /** The first request that waits for the host and that it has not been told of; they stand before all others. */

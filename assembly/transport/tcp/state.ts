@@ -6,6 +6,8 @@ import { Mib, mibDec, mibInc } from "../../core/mib";
 import { Sock, SockFlag, sockError, sockFree, sockWake, SHUT_RCV, SHUT_SND } from "../../core/sock";
 import { Softirq, softirqRaise, softirqRegister } from "../../core/softirq";
 import { sendActiveReset } from "./emit";
+import { fastopenEnd, fastopenNoAnswer } from "./fastopen";
+import { fastopenLeave } from "./fastopen_listen";
 import { listenerGone } from "./listen";
 import { rxPurge } from "./receive";
 import { ofoPurge } from "./ofo";
@@ -52,6 +54,7 @@ export function clearTimers(tp: Tcb): void {
 export function tcpDone(tp: Tcb): void {
   const sk = tp.sk;
   if (sk.state == <u8>TcpState.SYN_SENT || sk.state == <u8>TcpState.SYN_RECV) mibInc(Mib.TcpAttemptFails);
+  fastopenLeave(tp, false);
   if (sk.state != <u8>TcpState.CLOSE) setState(tp, TcpState.CLOSE);
   clearTimers(tp);
   segPurge(tp);
@@ -82,6 +85,7 @@ function reapDead(): void {
 // Everything the connection holds, then the records.
 function destroy(tp: Tcb): void {
   const sk = tp.sk;
+  fastopenEnd(tp);
   clearTimers(tp);
   hashRemove(sk);
   portRemove(sk);
@@ -105,6 +109,7 @@ export function tcpFail(tp: Tcb, errno: u32): void {
 /** The peer is unreachable for too long (Linux's tcp_write_err). */
 export function tcpTimeout(tp: Tcb): void {
   mibInc(Mib.TcpExtTCPAbortOnTimeout);
+  if (tp.sk.state == <u8>TcpState.SYN_SENT) fastopenNoAnswer(tp);
   tcpFail(tp, tp.sk.errSoft ? tp.sk.errSoft : <u32>Errno.ETIMEDOUT);
 }
 

@@ -5,11 +5,13 @@ import { Mib, mibInc } from "../../core/mib";
 import { SHUT_RCV, SHUT_SND, Sock, SockFlag, sockTakeError } from "../../core/sock";
 import { isWritable } from "./ack";
 import { Chrono, chronoStart } from "./chrono";
+import { launch } from "./connect";
+import { fastopenSpace } from "./fastopen";
 import { push, slowStartAfterIdle, unsent } from "./output";
 import { Urg, rxAvailable, rxConsume, rxPeek } from "./receive";
 import { requestUntold } from "./request";
 import { memoryPressure, sendqCommit, sendqReserve } from "./sendq";
-import { Nagle, Tcb, TcpState, tcb } from "./tcp";
+import { Nagle, Tcb, TcpState, Tfo, tcb } from "./tcp";
 
 const MSG_OOB: u32 = 1;
 const MSG_MORE: u32 = 0x8000;
@@ -18,8 +20,10 @@ const SIOCOUTQ: u32 = 0x5411;
 const SIOCATMARK: u32 = 0x8905;
 const SIOCOUTQNSD: u32 = 0x894b;
 
-@inline function connecting(sk: Sock): bool { return sk.state == <u8>TcpState.SYN_SENT || sk.state == <u8>TcpState.SYN_RECV; }
-@inline function canSend(sk: Sock): bool { return sk.state == <u8>TcpState.ESTABLISHED || sk.state == <u8>TcpState.CLOSE_WAIT; }
+// A child that its SYN has made (Tfo.PENDING) moves data before the handshake is over.
+@inline function early(sk: Sock): bool { return sk.state == <u8>TcpState.SYN_RECV && (tcb(sk).tfo & Tfo.PENDING) != 0; }
+@inline function connecting(sk: Sock): bool { return sk.state == <u8>TcpState.SYN_SENT || (sk.state == <u8>TcpState.SYN_RECV && !early(sk)); }
+@inline function canSend(sk: Sock): bool { return sk.state == <u8>TcpState.ESTABLISHED || sk.state == <u8>TcpState.CLOSE_WAIT || early(sk); }
 
 // 0, or why nothing can be written any more.
 function sendError(sk: Sock): i32 {
@@ -36,6 +40,9 @@ function checkAppLimited(tp: Tcb): void {
   }
 }
 
+/** connect() has returned at once: the first write sends the SYN. */
+export function tcpDeferred(sk: Sock): bool { return (tcb(sk).tfo & Tfo.DEFERRED) != 0; }
+
 /** Room for up to `want` bytes as (address, length) pairs at IOV; 0 when there is none now; -EPIPE or the pending error. */
 export function tcpTxReserve(sk: Sock, want: u32): i32 {
   const e = sendError(sk);
@@ -43,6 +50,7 @@ export function tcpTxReserve(sk: Sock, want: u32): i32 {
   const tp = tcb(sk);
   let room: u32 = 0;
   if (canSend(sk) && unsent(tp) < tp.notsentLowat && sk.sndbuf > tp.txQueued) room = sk.sndbuf - tp.txQueued;
+  if (tp.tfo & Tfo.DEFERRED) room = min(fastopenSpace(tp), sk.sndbuf);
   if (room && memoryPressure()) {
     mibInc(Mib.TcpExtTCPMemoryPressures);
     room = tp.txQueued ? 0 : min<u32>(room, 4096);
@@ -63,6 +71,10 @@ export function tcpTxCommit(sk: Sock, n: u32, flags: u32): i32 {
   slowStartAfterIdle(tp);
   checkAppLimited(tp);
   const done = sendqCommit(tp, n);
+  if (tp.tfo & Tfo.DEFERRED) {
+    const r = launch(sk, tp);
+    return r == -Errno.EINPROGRESS ? <i32>done : r;
+  }
   if (!done) return 0;
   chronoStart(tp, Chrono.BUSY);
   if (flags & MSG_OOB) tp.sndUp = tp.writeSeq;
@@ -113,6 +125,7 @@ export function tcpPoll(sk: Sock): u32 {
     else tp.sndbufLimited = true;
     if (tp.urgState == Urg.VALID) m |= Poll.PRI;
   }
+  if (tp.tfo & Tfo.DEFERRED) m |= Poll.OUT;
   if (sk.err || sk.errCount) m |= Poll.ERR;
   return m;
 }

@@ -29,6 +29,24 @@ export const enum AckSched {
   /** Acknowledge at once. */
   NOW = 16,
 }
+/** Bits of Tcb.tfo (RFC 7413). */
+export const enum Tfo {
+  /** connect() has returned, the SYN waits for the first write. */
+  DEFERRED = 1,
+  /** The application wants Fast Open for the SYN about to be sent. */
+  WANTED = 2,
+  /** The SYN carried the option; it carried data. */
+  OPTION = 4,
+  DATA = 8,
+  /** Data in the SYN was accepted: ours by the peer, or the peer's by us. */
+  ACKED = 16,
+  /** Child made by its SYN: the SYN-ACK is not acknowledged yet. */
+  PENDING = 32,
+  /** The first attempt after a pause for a black hole. */
+  CHECK = 64,
+}
+/** Why Fast Open did not work (tcpi_fastopen_client_fail). */
+export const enum TfoFail { NONE, COOKIE_UNAVAILABLE, DATA_NOT_ACKED, SYN_RETRANSMITTED }
 /** Bits of Tcb.ecn. */
 export const enum Ecn { OK = 1, QUEUE_CWR = 2, DEMAND_CWR = 4, SEEN = 8 }
 
@@ -266,6 +284,14 @@ export const GSO_MAX: u32 = 65535 - 120;
   deferSyn: bool;
   notsentLowat: u32;
   inq: bool;
+  /** TCP_FASTOPEN_CONNECT, TCP_FASTOPEN_NO_COOKIE. */
+  tfoConnect: bool;
+  tfoNoCookie: bool;
+  /** TCP_FASTOPEN: most children with PENDING. */
+  tfoMax: u32;
+  /** TCP_FASTOPEN_KEY: number of keys (0 = those of the stack), the one in use and the one before it. */
+  tfoKeys: u32;
+  tfoKey0: u64; tfoKey1: u64; tfoKey2: u64; tfoKey3: u64;
   /** connect() was called and has not yet told its success. */
   connecting: bool;
   // ---- receive autotuning ----
@@ -316,6 +342,17 @@ export const GSO_MAX: u32 = 65535 - 120;
   reqHead: ListNode; reqHeadPrev: usize;
   /** Child: its listener while unaccepted. */
   listener: usize;
+  // ---- Fast Open ----
+  tfo: u32;
+  tfoFail: u8;
+  /** Listener: children with PENDING; those that were reset in this period (since tfoResetSince, ns) and in the one before it. */
+  tfoPending: u32;
+  tfoResets: u32;
+  tfoResetsBefore: u32;
+  tfoResetSince: u64;
+  /** Child with PENDING: handle of its listener, and when the SYN-ACK was sent, ns; 0 = more than once. */
+  tfoListener: u32;
+  tfoSent: u64;
   // ---- timers ----
   pending: u32;
   t0: u64; t1: u64; t2: u64; t3: u64;
@@ -386,7 +423,7 @@ export function tcbClear(tp: Tcb): void {
   tp.byTime.init();
   tp.requests.init();
 }
-const SAVED: usize = memory.data(128, 8);
+const SAVED: usize = memory.data(160, 8);
 
 export function tcbFree(tp: Tcb): void {
   tp.sk.pcb = 0;

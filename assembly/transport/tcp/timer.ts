@@ -6,6 +6,8 @@ import { SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { sendActiveReset, sendAck } from "./emit";
+import { fastopenTimeout } from "./fastopen";
+import { fastopenSynAckTimeout } from "./fastopen_listen";
 import { probe0When, retransmit, sendLossProbe, unsent, writeWakeup } from "./output";
 import { mtuBlackHole } from "./mtu_probe";
 import { paceDelay, paceFire } from "./pacing";
@@ -16,7 +18,7 @@ import { tcpDone, tcpTimeout } from "./state";
 import { enterTimeWait } from "./timewait";
 import { tsNow } from "./rtt";
 import {
-  ATO_MIN, AckSched, DELACK_MAX, DELACK_MIN, Pending, RTO_INIT, RTO_MAX, RTO_MIN, TIMEWAIT_LEN, Tcb, TcpState,
+  ATO_MIN, AckSched, DELACK_MAX, DELACK_MIN, Pending, RTO_INIT, RTO_MAX, RTO_MIN, TIMEWAIT_LEN, Tcb, TcpState, Tfo,
 } from "./tcp";
 
 /** Wait after a local shortage of buffers. */
@@ -50,6 +52,7 @@ export function rtoLeft(tp: Tcb): u64 {
 }
 /** Linux's tcp_rearm_rto: the RTO runs while something is outstanding. */
 export function rtxRearm(tp: Tcb): void {
+  if (tp.tfo & Tfo.PENDING) return; // it stands for the SYN-ACK
   if (!tp.packetsOut) {
     rtxClear(tp);
     return;
@@ -123,6 +126,7 @@ function writeTimeout(tp: Tcb): bool {
     if (tp.orphan) until = orphanRetries(tp, tp.rto < RTO_MAX);
     expired = retransTimedOut(tp, until, tp.userTimeout);
   }
+  fastopenTimeout(tp, expired);
   if (!expired) return false;
   tcpTimeout(tp);
   return true;
@@ -146,6 +150,10 @@ function countTimeout(tp: Tcb): void {
 }
 
 function retransmitTimeout(tp: Tcb): void {
+  if (tp.tfo & Tfo.PENDING) {
+    fastopenSynAckTimeout(tp);
+    return;
+  }
   const s = segFirst(tp);
   if (!s) return;
   const sk = tp.sk;

@@ -9,10 +9,12 @@ import { TcpFlag } from "../../wire/tcp";
 import { answerAllowed, challengeAck } from "./challenge";
 import { enterQuickack } from "./data";
 import { sendAck } from "./emit";
+import { fastopenReset } from "./fastopen";
+import { fastopenLeave, fastopenSynAgain } from "./fastopen_listen";
 import { dsackSet } from "./ofo";
 import { IN } from "./segin";
 import { tcpFail } from "./state";
-import { MAX_QUICKACKS, PAWS_24DAYS, PAWS_WINDOW, Tcb, TcpState } from "./tcp";
+import { MAX_QUICKACKS, PAWS_24DAYS, PAWS_WINDOW, Tcb, TcpState, Tfo } from "./tcp";
 import { receiveWindow } from "./window";
 
 // RFC 7323 5.3 R1, with Linux's tolerance of a duplicate ACK that was overtaken.
@@ -40,6 +42,7 @@ function sendDupack(tp: Tcb): void {
 /** RST is accepted (RFC 9293 3.10.7.4 second). */
 function reset(tp: Tcb): void {
   dropCount(Drop.TCP_RESET);
+  fastopenLeave(tp, true);
   const state = tp.sk.state;
   tcpFail(tp, state == <u8>TcpState.SYN_SENT ? Errno.ECONNREFUSED : state == <u8>TcpState.CLOSE_WAIT ? Errno.EPIPE : Errno.ECONNRESET);
 }
@@ -71,6 +74,10 @@ export function validate(tp: Tcb): bool {
     if (!oowLimited(tp)) sendDupack(tp);
     return false;
   }
+  if (tp.tfo & Tfo.PENDING && (IN.flags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) == TcpFlag.SYN && IN.seq == tp.irs) {
+    if (!oowLimited(tp)) fastopenSynAgain(tp);
+    return false;
+  }
   if (seqLt(IN.end, tp.rcvWup) || seqGt(IN.seq, tp.rcvNxt + receiveWindow(tp))) {
     if (!rst) {
       if (IN.has(TcpFlag.SYN)) return synChallenge(tp);
@@ -83,6 +90,7 @@ export function validate(tp: Tcb): bool {
   if (rst) {
     if (IN.seq == tp.rcvNxt || resetAfterFin(tp) || IN.seq == sackedEdge(tp)) reset(tp);
     else {
+      if (tp.established) fastopenReset(tp);
       challengeAck(tp);
       dropCount(Drop.TCP_RESET);
     }
@@ -90,8 +98,9 @@ export function validate(tp: Tcb): bool {
   }
   if (IN.has(TcpFlag.SYN)) {
     // The SYN-ACK of a simultaneous open (RFC 9293 figure 8).
-    const crossing = tp.sk.state == <u8>TcpState.SYN_RECV && !tp.unaccepted && IN.has(TcpFlag.ACK) && IN.seq + 1 == IN.end && IN.end == tp.rcvNxt &&
-      IN.ack == tp.sndNxt;
+    const opening = tp.sk.state == <u8>TcpState.SYN_RECV && !tp.unaccepted && !(tp.tfo & Tfo.PENDING);
+    const crossing = opening && IN.has(TcpFlag.ACK) && IN.seq + 1 == IN.end && IN.end == tp.rcvNxt &&
+      (IN.ack == tp.sndNxt || IN.ack == tp.iss + 1); // data in our SYN is not taken in such a crossing
     return crossing || synChallenge(tp);
   }
   if (!IN.has(TcpFlag.ACK)) {
