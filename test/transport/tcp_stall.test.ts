@@ -235,6 +235,21 @@ test('auto-tuned receive buffer: a window that was closed opens as soon as all i
     assert.ok(last >= 30_000 && edge - seq >= 30_000, `round ${round}: ${last}, ${edge - seq} after everything was read`);
   }
 });
+test('a small receive buffer: all that the window allows is kept behind a hole, and nothing that was sacked is dropped', async () => {
+  for (const [rcvbuf, size] of [[8192, MSS], [16384, MSS], [16384, 1460], [32768, 700], [65536, 1460]]) {
+    const p = await open({ opts: { ...OPTS, mss: 1460, wscale: 0 } }, 0, (l, h) => h.setInt(l, SOL_SOCKET, SO_RCVBUF, rcvbuf));
+    const edge = 1 + p.info(RCV_WND);
+    // Every segment but the first one, three times out of four in order and then one of them ahead.
+    const places: number[] = [];
+    for (let seq = 1 + size; seq + size <= edge; seq += size) places.push(seq);
+    for (let i = 3; i < places.length; i += 4) [places[i - 1], places[i]] = [places[i], places[i - 1]];
+    for (const seq of places) p.tx('.', seq, 1, size);
+    assert.equal(['TcpExtTCPRcvPruned', 'TcpExtTCPOFODrop'].map((name) => p.h.core.mib(name as 'TcpExtTCPOFODrop')), [0, 0], `buffer of ${rcvbuf}`);
+    p.all();
+    p.tx('.', 1, 1, size);
+    assert.is((p.all().pop()!.ack - p.irs) >>> 0, 1 + size * (places.length + 1), `buffer of ${rcvbuf}`);
+  }
+});
 test('a receive buffer made smaller: the edge offered stays, what comes within it is taken, and the window opens anew', async () => {
   const p = await open();
   p.tx('.', 1, 1, 5 * MSS);

@@ -98,16 +98,20 @@ function endPlan(d: Dice, bytes: number, incoming: number): EndPlan {
   return { bytes, write: inPieces(0.35, bytes), read: inPieces(0.3, incoming), options };
 }
 
-/** What may befall the frames of one direction. */
-function mishaps(d: Dice): SettingsSpec {
+/**
+ * What may befall the frames of one direction. Only one link of the path turns bits over: two such in one segment may make up for each other in
+ * its checksum, and nobody would see them.
+ */
+function mishaps(d: Dice, { name }: LinkSpec): SettingsSpec {
+  const once = name === 'middle';
   switch (d.whole(0, 6)) {
     case 0: return { loss: d.spread(0.02, 0.6) };
     case 1: return { bursts: { toBad: d.spread(0.002, 0.1), toGood: d.spread(0.05, 0.5), lossBad: 1, lossGood: 0 } };
     case 2: return { reorder: { probability: d.spread(0.01, 0.6), delay: d.spread(0.5, 150) * 1e6 } };
     case 3: return { duplicate: d.spread(0.02, 0.8) };
-    case 4: return { corrupt: d.spread(0.01, 0.4) };
+    case 4: return { [once ? 'corrupt' : 'loss']: d.spread(0.01, 0.4) };
     case 5: return { jitter: d.spread(1, 200) * 1e6 };
-    default: return { loss: d.spread(0.02, 0.3), reorder: { probability: 0.2, delay: d.spread(1, 50) * 1e6 }, duplicate: 0.1, corrupt: 0.05 };
+    default: return { loss: d.spread(0.02, 0.3), reorder: { probability: 0.2, delay: d.spread(1, 50) * 1e6 }, duplicate: 0.1, ...(once ? { corrupt: 0.05 } : {}) };
   }
 }
 /** What takes the settings back to those of the link. */
@@ -133,9 +137,9 @@ function linkFault(d: Dice, links: readonly LinkSpec[], time: { at: number; ms: 
       const rate = Math.ceil((link.rate ?? 1e9) / d.spread(2, 20));
       return made({ rate }, { rate });
     }
-    case 3: return made(nothing, mishaps(d));
-    case 4: return made(mishaps(d), nothing);
-    default: return made(mishaps(d), mishaps(d));
+    case 3: return made(nothing, mishaps(d, link));
+    case 4: return made(mishaps(d, link), nothing);
+    default: return made(mishaps(d, link), mishaps(d, link));
   }
 }
 
