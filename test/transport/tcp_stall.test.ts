@@ -338,7 +338,7 @@ test('a closed window whose opening is lost: we probe for as long as it takes, w
   assert.is(p.info(BACKOFF, 1), 0);
 });
 
-test('a window of less than a segment: what the peer keeps sending does not put off the segment that is due then', async () => {
+test('a window of less than a segment: ACKs that keep coming do not put off the probe that is due then', async () => {
   for (const win of [0, 300]) {
     const p = await open({ opts: { mss: MSS }, win: 5000 });
     p.write(2 * MSS);
@@ -351,8 +351,7 @@ test('a window of less than a segment: what the peer keeps sending does not put 
     let ms = 0, told = false;
     for (; ms < 10 * rto && !told; ms += 10) {
       p.advance(10);
-      p.tx('.', 1 + ms / 10, 1 + 2 * MSS, 1, { win });
-      p.readLen();
+      p.tx('.', 1, 1 + 2 * MSS, [], { win });
       told = p.all().some((s) => s.data.length > 0 || ((s.seq - p.iss) >>> 0) < 1 + 2 * MSS);
     }
     assert.ok(told && ms <= rto + 20, `window ${win}: ${ms} ms, RTO ${rto} ms`);
@@ -412,6 +411,17 @@ test('the timer of a receiver that drops what it had sacked is not doubled for e
   assert.ok(next.ms <= rto + 1, `${next.ms} ms, RTO ${rto} ms`);
 });
 
+test('a lonely segment is lost twice in a row: the second loss probe, which is not sent, does not put off the timeout', async () => {
+  const p = await open();
+  for (let i = 0; i < 2; i++) {
+    p.write(MSS);
+    const [[seq]] = sent(p), rto = p.info(RTO) / 1000, { ms, segments } = wait(p, 10_000);
+    assert.equal(segments, [[seq, MSS]]);
+    assert.ok(ms <= rto + 3, `${ms} ms, RTO ${rto} ms`);
+    p.tx('.', 1, seq + MSS);
+    rest(p, 5000);
+  }
+});
 test('RTO after an idle time: a lost segment is sent again by the RTO of the connection, backed off by nothing of before', async () => {
   for (const sackOk of [true, false]) {
     const p = await open({ opts: { ...OPTS, sackOk } });

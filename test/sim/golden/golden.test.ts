@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CORE_WASM } from '../../../host/cli/install.js';
-import { BUFFERS_KIB, CEILING, CELLS, LOSSES, measure, nameOf, readTable, windowLimit, type Cell } from './table.js';
+import { BUFFERS_KIB, CEILING, CELLS, LOSSES, expected, measure, nameOf, readTable, windowLimit, type Cell } from './table.js';
 
 const test = suite('sim: golden table');
 const module = new WebAssembly.Module(readFileSync(CORE_WASM));
@@ -12,8 +12,8 @@ const table = readTable();
 const at = (c: Partial<Cell>): { c: Cell; bits: number }[] => CELLS.map((cell, i) => ({ c: cell, bits: table[i] })).filter(({ c: x }) => Object.entries(c).every(([k, v]) => x[k as keyof Cell] === v));
 const mean = (v: readonly { bits: number }[]): number => v.reduce((n, x) => n + x.bits, 0) / v.length;
 
-/** Every so manieth cell: without a common divisor with the table's sides, so that all values of each are there. */
-const STRIDE = 23;
+/** One in so many cells: without a common divisor with the table's sides, so that all values of each are there. */
+const STRIDE = 11;
 
 test('every cell has a figure, none beyond the link or the window', () => {
   assert.is(table.length, CELLS.length);
@@ -25,7 +25,7 @@ test('every cell has a figure, none beyond the link or the window', () => {
 });
 
 test('without loss the window or the link is used, but for the start of so short a transfer', () => {
-  for (const { c, bits } of at({ loss: 0 })) assert.ok(bits >= (c.roundTripMs > 10 ? 0.3 : 0.6) * Math.min(CEILING, windowLimit(c)), `${nameOf(c)}: ${bits}`);
+  for (const { c, bits } of at({ loss: 0 })) assert.ok(bits >= (c.roundTripMs > 10 ? 0.25 : 0.7) * expected(c), `${nameOf(c)}: ${bits} of ${expected(c)}`);
 });
 
 test('more loss carries less, a larger buffer and a shorter round trip more', () => {
@@ -37,13 +37,13 @@ test('more loss carries less, a larger buffer and a shorter round trip more', ()
   }
 });
 
-test('1 % of loss over 100 ms costs BBR little, and the others nearly all', () => {
+test('1 % of loss over 100 ms costs BBR little, and the others much', () => {
   const path = { roundTripMs: 100, bufferKib: 4096 }, [bbr] = at({ ...path, control: 'bbr', loss: 0.01 }), [clean] = at({ ...path, control: 'bbr', loss: 0 });
   assert.ok(bbr.bits > 0.5 * clean.bits, `${bbr.bits} of ${clean.bits}`);
-  for (const control of ['reno', 'cubic'] as const) assert.ok(at({ ...path, control, loss: 0.01 })[0].bits < 0.25 * bbr.bits);
+  for (const control of ['reno', 'cubic'] as const) assert.ok(at({ ...path, control, loss: 0.01 })[0].bits < 0.75 * bbr.bits, control);
 });
 
-test(`every ${STRIDE}rd cell is what it was`, async () => {
+test(`every ${STRIDE}th cell is what it was`, async () => {
   const wrong: string[] = [], seen: Record<string, Set<unknown>> = {};
   for (let i = 0; i < CELLS.length; i += STRIDE) {
     for (const [k, v] of Object.entries(CELLS[i])) (seen[k] ??= new Set()).add(v);

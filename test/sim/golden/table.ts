@@ -17,8 +17,6 @@ const SEED = 1;
 const RATE = 100e6, QUEUE = 1000;
 /** A transfer of so many bytes, and s until it is given up: what has come by then counts. */
 const BYTES = 4e6, SECONDS = 30;
-/** bit/s of payload that fit: 1448 bytes to a frame of 1514. */
-export const CEILING = RATE * 1448 / 1514;
 
 export interface Cell {
   control: typeof CONTROLS[number];
@@ -30,8 +28,14 @@ export interface Cell {
 /** All of them, in the order of the file. */
 export const CELLS: readonly Cell[] = CONTROLS.flatMap((control) => ROUND_TRIPS_MS.flatMap((roundTripMs) => BUFFERS_KIB.flatMap((bufferKib) => LOSSES.map((loss) => ({ control, roundTripMs, bufferKib, loss })))));
 export const nameOf = (c: Cell): string => `${c.control}, ${c.roundTripMs} ms, ${c.bufferKib} KiB, loss ${c.loss}`;
-/** bit/s that the receiver's window allows. */
+/** Payload of a segment, which takes `FRAME` bytes of the link. */
+const MSS = 1448, FRAME = 1514;
+/** bit/s of payload that fit. */
+export const CEILING = RATE * MSS / FRAME;
+/** bit/s that the receiver's window allows: so much in every round trip. */
 export const windowLimit = (c: Cell): number => c.bufferKib * 1024 / 2 * 8 / (c.roundTripMs / 1e3);
+/** bit/s in whole segments, with the time that the link takes for the two that an acknowledgment is of. */
+export const expected = (c: Cell): number => Math.min(CEILING, Math.floor(c.bufferKib * 1024 / 2 / MSS) * MSS * 8 / (c.roundTripMs / 1e3 + 2 * FRAME * 8 / RATE));
 
 /** bit/s. */
 export async function measure(module: WebAssembly.Module, c: Cell): Promise<number> {
@@ -55,7 +59,8 @@ export function readTable(): number[] {
   if (head !== HEAD) throw new Error(`${FILE} does not begin with: ${HEAD}`);
   return rows.flatMap((row, i) => {
     const [control, roundTrip, buffer, ...figures] = row.split(','), c = CELLS[i * LOSSES.length];
-    if (!c || control !== c.control || Number(roundTrip) !== c.roundTripMs || Number(buffer) !== c.bufferKib || figures.length !== LOSSES.length) throw new Error(`${FILE}:${i + 2}: not the row of ${c ? nameOf(c) : 'any cell'}`);
+    if (!c || control !== c.control || Number(roundTrip) !== c.roundTripMs || Number(buffer) !== c.bufferKib || figures.length !== LOSSES.length)
+      throw new Error(`${FILE}:${i + 2}: not the row of ${c ? nameOf(c) : 'any cell'}`);
     return figures.map(Number);
   });
 }
