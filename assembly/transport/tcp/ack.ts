@@ -132,6 +132,8 @@ function updateRtt(tp: Tcb, firstAckt: u64, lastAckt: u64, acked: u32, whole: bo
   tp.rttUs = <u32>min<i64>(rtt, 0x7fffffff);
   rttSample(tp, tp.rttUs);
   rtoSet(tp);
+  // A timer that was backed off does not outlive its backoff: data sacked after a timeout tells that the path is there.
+  if (tp.backoff) ACK.flag |= Ack.SET_XMIT_TIMER;
   tp.backoff = 0;
 }
 
@@ -187,7 +189,8 @@ function ackProbe(tp: Tcb): void {
     tp.backoff = 0;
     tp.probesSince = 0;
     if (tp.pending == Pending.PROBE0) rtxClear(tp);
-  } else {
+  } else if (tp.pending != Pending.PROBE0) {
+    // One that is under way stays: the window has been too small for so long whatever the peer has said meanwhile (RFC 9293 3.8.6.1).
     let when = probe0When(tp);
     if (tp.userTimeout && tp.probesSince) {
       const elapsed = (now() - tp.probesSince) / MS;

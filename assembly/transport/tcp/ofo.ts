@@ -46,9 +46,11 @@ export function ofoPurge(tp: Tcb): void {
   tp.nsacks = 0;
 }
 
+@inline function memLimit(tp: Tcb): u32 { return max(memoryPressure() ? sysctl(Sysctl.TCP_RMEM_MIN) : tp.sk.rcvbuf, CHUNK_SMALL); }
+
 // Make room for `cap` bytes of chunk below `seq`, dropping from the top. False: the new data itself is the top.
 function makeRoom(tp: Tcb, seq: u32, cap: u32): bool {
-  const limit = max(memoryPressure() ? sysctl(Sysctl.TCP_RMEM_MIN) : tp.sk.rcvbuf, CHUNK_SMALL);
+  const limit = memLimit(tp);
   let pruned = false;
   while (tp.ofoMem + cap > limit) {
     const last = changetype<Chunk | null>(tp.ofoLast);
@@ -80,7 +82,8 @@ function put(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, pos: Chunk | nu
       tp.ofoBytes += k;
       continue;
     }
-    const want = follows || len - done > CHUNK_SMALL ? CHUNK_LARGE : CHUNK_SMALL;
+    // A large chunk may be more than a small buffer has left: what was sacked would be dropped for the room behind it.
+    const want = (follows || len - done > CHUNK_SMALL) && tp.ofoMem + 2 * CHUNK_LARGE <= memLimit(tp) ? CHUNK_LARGE : CHUNK_SMALL;
     const posSeq: u32 = pos ? pos.seq : 0;
     if (!makeRoom(tp, seq + done, want)) break;
     if (pos && (!tp.ofoLast || seqGt(posSeq, changetype<Chunk>(tp.ofoLast).seq))) pos = null; // pruned

@@ -371,7 +371,6 @@ export function scheduleLossProbe(tp: Tcb, advancing: bool): bool {
 
 /** The loss probe: new data if the peer's window allows, else the last segment again. */
 export function sendLossProbe(tp: Tcb): void {
-  tp.pending = Pending.NONE;
   if (!tp.tlpHighSeq) {
     tp.tlpRetrans = false;
     let sent = false;
@@ -393,6 +392,7 @@ export function sendLossProbe(tp: Tcb): void {
     if (sent) {
       tp.tlpHighSeq = tp.sndNxt;
       mibInc(Mib.TcpExtTCPLossProbes);
+      tp.pending = Pending.NONE; // the RTO runs from now on; without a probe it has run since the segment was sent
     }
   }
   rtxRearm(tp);
