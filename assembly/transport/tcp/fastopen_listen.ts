@@ -5,7 +5,7 @@ import { addrIsV4 } from "../../lib/addr";
 import { sipHash } from "../../lib/hash";
 import { Mib, mibInc } from "../../core/mib";
 import { Skb } from "../../core/skb";
-import { Sock, sockOf, sockWake } from "../../core/sock";
+import { Sock, SockKind, sockOf, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { SEC, US, now } from "../../core/time";
 import { TcpFlag } from "../../wire/tcp";
@@ -210,7 +210,7 @@ export function fastopenLeave(tp: Tcb, reset: bool): void {
   if (!(tp.tfo & Tfo.PENDING)) return;
   tp.tfo &= ~Tfo.PENDING;
   const lsk = sockOf(tp.tfoListener);
-  if (!lsk) return;
+  if (!lsk || lsk.kind != <u8>SockKind.TCP) return; // closed, and its handle perhaps come round to another
   const lt = tcb(lsk);
   if (lt.tfoPending) lt.tfoPending--;
   if (reset && lsk.state == <u8>TcpState.LISTEN) lt.tfoResets++;
