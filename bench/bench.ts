@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { apiBackToBack } from './api.js';
 import { browserBackToBack } from './browser.js';
+import { emptyConfig } from '../host/config/config.js';
 import { Lab, ROOT } from '../test/interop/lab.js';
 import { faithfulLines } from './faithful.js';
 import { backToBack, checksumRate, forward } from './core_only.js';
@@ -106,6 +107,8 @@ try {
       'back to back Mbit/s, super-segments': await backToBack(true) / 1e6,
       'back to back Mbit/s, 1500-byte frames': await backToBack(false) / 1e6,
       'start of `nuse -- true`, ms': startTime(ROUNDS),
+      // As `nuse` starts it; it holds them, or this throws.
+      'linear memory of a stack with 1000 idle connections, MiB': (await idleMemory(1000, emptyConfig().memory, emptyConfig().sockets)).linear / 2 ** 20,
       'memory of an idle connection, one of 50 000 in a core, bytes': (await idleMemory(25_000)).each,
     };
     result.core = own;

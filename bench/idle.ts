@@ -32,11 +32,11 @@ export interface IdleMemory {
   linear: number;
 }
 
-/** A core with `connections` that have carried nothing. */
-export async function idleMemory(connections: number): Promise<IdleMemory> {
-  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), sockets = 2 * connections, listeners = Math.ceil(connections / EACH);
-  const linear = BASE + sockets * ROOM, before = process.memoryUsage().rss;
-  const core = await createCore(module, { seed: new Uint8Array(32).fill(1), now: 1e9, memoryBytes: linear, maxSockets: sockets + listeners + 16 }), x = core.exports;
+/** A core with `connections` that have carried nothing; `linear` bytes of memory, with room for so many sockets: by default what they need. */
+export async function idleMemory(connections: number, linear = BASE + 2 * connections * ROOM, room = 2 * connections + 32): Promise<IdleMemory> {
+  const module = new WebAssembly.Module(readFileSync(CORE_WASM)), sockets = 2 * connections;
+  const before = process.memoryUsage().rss;
+  const core = await createCore(module, { seed: new Uint8Array(32).fill(1), now: 1e9, memoryBytes: linear, maxSockets: room }), x = core.exports;
   applyConfig(core, emptyConfig());
   let now = 1e9;
   const poll = (): void => {
