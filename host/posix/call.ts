@@ -8,6 +8,8 @@ const PID = 8, NR = 16, ARGS = 32, INODE = 80;
 const CONTINUE = 1;
 /** Largest socket address, sizeof(struct sockaddr_storage). */
 export const ADDRESS_MAX = 128;
+/** struct msghdr and mmsghdr of a 64-bit task, bytes. */
+export const MSGHDR_BYTES = 56, MMSGHDR_BYTES = 64;
 
 export class Call {
   readonly record = new Uint8Array(RECORD_SIZE);
@@ -50,10 +52,6 @@ export class Call {
   write(address: number, memory: Uint8Array, offset: number, length: number): number {
     return this.native.posixWrite(this.tid, address, memory, offset, length);
   }
-  /** Total length of the task's `count` iovecs at `iov`, or -errno. */
-  vectorLength(iov: number, count: number): number {
-    return this.native.posixVectorLength(this.tid, iov, count);
-  }
   /** What sendto sends: `length` bytes to `data`, nameLength bytes of name to `name`; 0, -EFAULT, or -EINTR when the call is no longer valid(). */
   collect(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
     return this.native.posixCollect(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.notify, this.record);
@@ -61,12 +59,6 @@ export class Call {
   /** What recvfrom stores: `length` bytes at `data`, and the name of nameLength bytes at `name`; 0 or -errno. */
   deliver(memory: Uint8Array, data: number, length: number, name: number, nameLength: number): number {
     return this.native.posixDeliver(this.tid, memory, data, length, this.long(1), name, nameLength, this.long(4), this.long(5));
-  }
-  /** What recvmsg stores: as deliver, the `controlLength` bytes of ancillary data at `control`, and the msghdr at `header` of the task; bytes of data, or -errno. */
-  deliverMessage(
-    header: number, memory: Uint8Array, data: number, length: number, name: number, nameLength: number, control: number, controlLength: number, flags: number,
-  ): number {
-    return this.native.posixDeliverMessage(this.tid, header, memory, data, length, name, nameLength, control, controlLength, flags);
   }
   /** `length` bytes at `at` to the task's address, and the length as an int; 0 or -EFAULT. */
   store(memory: Uint8Array, at: number, length: number, address: number, lengthAddress: number): number {

@@ -9,12 +9,12 @@
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_NETLINK, EAGAIN, EDESTADDRREQ, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  AF_NETLINK, AF_PACKET, EAGAIN, EDESTADDRREQ, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
   MSG_WAITFORONE, SHUT_RDWR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_SNDBUF,
 } from './linux.js';
-import { SCRATCH, type Call } from './call.js';
+import { MMSGHDR_BYTES, MSGHDR_BYTES, SCRATCH, type Call } from './call.js';
 import { replacePair } from './error_pair.js';
-import { MMSG_BYTES, type Datagram } from './message.js';
+import type { Datagram } from './message.js';
 import { PosixSocket } from './socket.js';
 
 /** Datagrams moved in one turn of one direction. */
@@ -224,10 +224,10 @@ export class DatagramSocket extends PosixSocket {
       loop.requestPoll();
     });
   }
-  /** Put the datagram at DATA into the pair; false when there is no room. */
-  private push(d: Datagram): boolean {
+  /** Put the datagram, whose bytes are at `at`, into the pair; false when there is no room. */
+  private push(d: Datagram, at = DATA): boolean {
     const { native, mem } = this.sup;
-    const n = native.posixSend(this.fd, mem.u8, DATA, d.length, 0);
+    const n = native.posixSend(this.fd, mem.u8, at, d.length, 0);
     if (n === -EAGAIN) {
       this.writable = false;
       return false;
@@ -315,9 +315,8 @@ export class DatagramSocket extends PosixSocket {
       if (this.streak >= this.trial) this.goDirect();
       return;
     }
-    const bad = call.nr === numbers.recvmsg ? this.sup.messages.checkHeader(call, call.long(1)) : 0;
-    if (bad < 0 || nonblock()) {
-      call.answer(bad || -EAGAIN);
+    if (nonblock()) {
+      call.answer(-EAGAIN);
       return;
     }
     this.hold('readers', call, this.receiveTimeout, () => -EAGAIN, () => {
@@ -327,38 +326,68 @@ export class DatagramSocket extends PosixSocket {
       return true;
     });
   }
-  private deliver(call: Call, address: number, d: Datagram, flags: number): number {
-    const { messages } = this.sup;
-    return address ? messages.toHeader(call, address, d, flags) : messages.toRecvfrom(call, d, flags);
-  }
   private tryReceive(call: Call, flags: number): boolean {
-    const { mem } = this.sup;
-    const d = this.take(call, flags);
+    const { received, messages } = this.sup, header = call.nr === this.sup.numbers.recvmsg;
+    const bad = header ? received.readHeaders(call, call.long(1), 1, MSGHDR_BYTES) : 0;
+    const d = bad < 0 ? bad : this.take(call, flags);
     if (typeof d === 'number') {
       if (d === -EAGAIN) return false;
       call.answer(d);
       return true;
     }
-    const result = this.deliver(call, call.nr === this.sup.numbers.recvmsg ? call.long(1) : 0, d, flags);
+    received.put(d);
+    let result = header ? received.store(1, flags) : messages.toRecvfrom(call, d, flags);
+    if (header && result > 0) result = received.result(0);
     // Interrupted: nothing arrived there, so the datagram stays to be received.
-    if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) && !this.push(d)) this.kept ??= { bytes: mem.u8.slice(DATA, DATA + d.length), datagram: d };
+    if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.giveBack(0, 1);
     return true;
+  }
+  /** Messages [from, to) of the list stay to be received, as far as there is room. */
+  private giveBack(from: number, to: number): void {
+    const { received, mem } = this.sup;
+    for (let i = from; i < to; i++) {
+      const d = received.datagram(i), at = received.place(i);
+      if (this.push(d, at)) continue;
+      this.kept ??= { bytes: mem.u8.slice(at, at + d.length), datagram: d };
+      return;
+    }
+  }
+  /** Receive for headers of a recvmmsg, `wanted` of them from `at` on: how many were stored, or -errno of the first; an error behind it is kept. */
+  private receiveSome(call: Call, at: number, wanted: number, flags: number): number {
+    const { received, core } = this.sup;
+    // Those of the pair, and errors, come first and one by one; the core's are taken together.
+    this.unwake();
+    const several = this.family !== AF_PACKET && this.family !== AF_NETLINK && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) &&
+      !this.error && !this.raised && !this.queue.length && !this.kept;
+    const headers = received.readHeaders(call, at, several ? wanted : 1, MMSGHDR_BYTES);
+    if (headers < 0) return headers;
+    let n = 1;
+    if (several) {
+      n = received.gather(core, this.handle, headers, (errno) => { if (errno !== EAGAIN) this.error ||= errno; });
+      this.settle();
+      if (n < 0) return n;
+      this.took();
+    } else {
+      const d = this.take(call, flags);
+      if (typeof d === 'number') return d;
+      received.put(d);
+    }
+    const stored = received.store(n, flags);
+    // As in the kernel the one whose place is bad is lost, and those behind it are not.
+    if (stored < n) {
+      this.giveBack(Math.max(0, stored) + 1, n);
+      if (stored > 0) this.error ||= EFAULT;
+    }
+    return stored;
   }
   /** recvmmsg: all that were asked for, unless it may not wait or waits for the first only (its time limit is not kept). */
   private receiveMany(call: Call, flags: number, nonblock: boolean): void {
     const wanted = Math.min(call.uint(2), MMSG_MAX);
     let got = 0;
-    const next = (): number => {
-      const d = this.take(call, flags);
-      if (typeof d === 'number') return d;
-      const at = call.long(1) + got * MMSG_BYTES;
-      const n = this.deliver(call, at, d, flags);
-      return n < 0 ? n : this.sup.messages.setCount(call, at, n) < 0 ? -EFAULT : 0;
-    };
     const attempt = (): boolean => {
       let r = 0;
-      while (got < wanted && (r = next()) >= 0) got++;
-      if (r === -EAGAIN && !nonblock && !(got && flags & MSG_WAITFORONE)) return false;
+      while (got < wanted && (r = this.error && got ? -EAGAIN : this.receiveSome(call, call.long(1) + got * MMSGHDR_BYTES, wanted - got, flags)) > 0) got += r;
+      if (r === -EAGAIN && !nonblock && !(got && flags & MSG_WAITFORONE) && !(got && this.error)) return false;
       // An error after the first is told by the next call.
       if (got && r < 0 && r !== -EAGAIN) this.error ||= -r;
       call.answer(got || r);
@@ -410,7 +439,7 @@ export class DatagramSocket extends PosixSocket {
     return () => {
       let n = 0;
       while (sent < wanted && n >= 0) {
-        const at = base + sent * MMSG_BYTES;
+        const at = base + sent * MMSGHDR_BYTES;
         n = this.sendOne(call, at, flags);
         if (n >= 0 && this.sup.messages.setCount(call, at, n) < 0) n = -EFAULT;
         if (n >= 0) sent++;

@@ -3,7 +3,7 @@ import type { CoreMemory } from '../memory.js';
 import {
   ARG, CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAME, MSG_NAMELEN,
 } from '../abi/constants.js';
-import { ADDRESS_MAX, type Call } from './call.js';
+import { ADDRESS_MAX, MSGHDR_BYTES, type Call } from './call.js';
 import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, MSG_TRUNC } from './linux.js';
 
 /** The record and the name beside it, inside ARG. */
@@ -12,10 +12,8 @@ const NAME = ARG + 0x900;
 /** Ancillary data accepted from a program, bytes. */
 const CONTROL_MAX = 4096;
 
-// struct msghdr and mmsghdr of a 64-bit task
-const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, HDR_BYTES = 56;
-export const MMSG_BYTES = 64;
-const MMSG_LEN_AT = 56;
+// Fields of struct msghdr and mmsghdr of a 64-bit task.
+const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, MMSG_LEN_AT = 56;
 
 /** A datagram on its way to the program. */
 export interface Datagram {
@@ -29,19 +27,23 @@ export interface Datagram {
 const NOTHING = new Uint8Array(0);
 
 export class Messages {
-  private readonly header = new Uint8Array(HDR_BYTES);
+  private readonly header = new Uint8Array(MSGHDR_BYTES);
   private readonly view = new DataView(this.header.buffer);
 
   constructor(private readonly mem: CoreMemory) {}
 
   /** A record for sending `length` bytes at DATA to the name (nameLength bytes already at `this.name`, 0 = none). */
   record(nameLength: number, length: number, controlLength = 0): number {
+    return this.recordAt(nameLength ? NAME : 0, nameLength, DATA, length, controlLength ? CONTROL : 0, controlLength);
+  }
+  /** A record of the places and lengths of a name, data and ancillary data. */
+  recordAt(name: number, nameLength: number, data: number, length: number, control: number, controlLength: number): number {
     const u32 = this.mem.u32;
-    u32[(RECORD + MSG_NAME) >>> 2] = nameLength ? NAME : 0;
+    u32[(RECORD + MSG_NAME) >>> 2] = name;
     u32[(RECORD + MSG_NAMELEN) >>> 2] = nameLength;
-    u32[(RECORD + MSG_DATA) >>> 2] = DATA;
+    u32[(RECORD + MSG_DATA) >>> 2] = data;
     u32[(RECORD + MSG_DATALEN) >>> 2] = length;
-    u32[(RECORD + MSG_CONTROL) >>> 2] = controlLength ? CONTROL : 0;
+    u32[(RECORD + MSG_CONTROL) >>> 2] = control;
     u32[(RECORD + MSG_CONTROLLEN) >>> 2] = controlLength;
     u32[(RECORD + MSG_FLAGS) >>> 2] = 0;
     return RECORD;
@@ -75,7 +77,7 @@ export class Messages {
   }
   /** The msghdr at `address` of the task to a record, or -errno. */
   fromHeader(call: Call, gather: (iov: number, count: number) => number, address: number): number {
-    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
+    if (call.read(address, this.header, 0, MSGHDR_BYTES) < 0) return -EFAULT;
     const v = this.view;
     const nameLength = this.pointer(NAME_AT) ? Math.min(v.getInt32(NAMELEN_AT, true), ADDRESS_MAX) : 0;
     const controlLength = this.pointer(CONTROL_AT) ? this.pointer(CONTROLLEN_AT) : 0;
@@ -84,12 +86,6 @@ export class Messages {
     if (controlLength && call.read(this.pointer(CONTROL_AT), this.mem.u8, CONTROL, controlLength) < 0) return -EFAULT;
     const n = gather(this.pointer(IOV_AT), this.pointer(IOVLEN_AT));
     return n < 0 ? n : this.record(nameLength, n, controlLength);
-  }
-  /** recvmsg(2) before it waits: 0, or what is wrong with the msghdr at `address` of the task, -errno. */
-  checkHeader(call: Call, address: number): number {
-    if (call.read(address, this.header, 0, HDR_BYTES) < 0) return -EFAULT;
-    if (this.pointer(NAME_AT) && this.view.getInt32(NAMELEN_AT, true) < 0) return -EINVAL;
-    return Math.min(0, call.vectorLength(this.pointer(IOV_AT), this.pointer(IOVLEN_AT)));
   }
   /** Bytes that a recorded message carries. */
   get length(): number { return this.mem.u32[(RECORD + MSG_DATALEN) >>> 2]; }
@@ -101,13 +97,6 @@ export class Messages {
     const r = call.deliver(this.mem.u8, DATA, n, NAME, d.address.length);
     if (r < 0) return r;
     return flags & MSG_TRUNC ? d.length : n;
-  }
-  /** recvmsg(2): the datagram at DATA into the msghdr at `address` of the task; the call's result. */
-  toHeader(call: Call, address: number, d: Datagram, flags: number): number {
-    this.mem.u8.set(d.address, NAME);
-    this.mem.u8.set(d.control, CONTROL);
-    const n = call.deliverMessage(address, this.mem.u8, DATA, d.length, NAME, d.address.length, CONTROL, d.control.length, d.flags);
-    return n >= 0 && flags & MSG_TRUNC ? d.length : n;
   }
   /** Set msg_len of the mmsghdr at `address`. */
   setCount(call: Call, address: number, count: number): number {

@@ -18,8 +18,6 @@ export interface PosixNative {
   posixWrite(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
   /** Bytes of the task's iovec into memory; -EMSGSIZE when more than room. */
   posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
-  /** Total length of the task's iovec. */
-  posixVectorLength(pid: number, iov: number, count: number): number;
   /** The next message of the task's descriptor: its bytes. */
   posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
   /** What sendto sends: `length` bytes of `buffer` to `data`, and the name; -EINTR when the call waits no more (posixNotifyValid). */
@@ -32,11 +30,13 @@ export interface PosixNative {
     tid: number, memory: Uint8Array, data: number, length: number, buffer: number,
     name: number, nameLength: number, nameThere: number, lengthThere: number,
   ): number;
-  /** What recvmsg stores: `length` bytes at `data`, the name, ancillary data, and the msghdr at `header`: the bytes of data that had room. */
-  posixDeliverMessage(
-    tid: number, header: number, memory: Uint8Array, data: number, length: number,
-    name: number, nameLength: number, control: number, controlLength: number, flags: number,
-  ): number;
+  /**
+   * The msghdr (size 56, one) or the mmsghdrs (64) of a task, for posixStoreMessages: how many are good before one that is not, at most MANY
+   * of message.ts; the error of the first.
+   */
+  posixReadHeaders(tid: number, address: number, count: number, size: number): number;
+  /** What recvmsg and recvmmsg store into the headers read last: the messages of the list (message.ts): how many before one that could not be. */
+  posixStoreMessages(count: number, memory: Uint8Array, list: Uint32Array, flags: number): number;
   /** `length` bytes at `offset` to `address`, and the length as an int to `lengthAddress`. */
   posixStore(pid: number, memory: Uint8Array, offset: number, length: number, address: number, lengthAddress: number): number;
   /** File status flags of the task's descriptor. */

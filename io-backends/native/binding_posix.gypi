@@ -4,6 +4,7 @@
       "../../host/posix/native/fd.c",
       "../../host/posix/native/errors.c",
       "../../host/posix/native/guardian.c",
+      "../../host/posix/native/message.c",
       "../../host/posix/native/notify.c",
       "../../host/posix/native/register.c",
       "../../host/posix/native/task.c"

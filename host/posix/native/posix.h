@@ -33,7 +33,7 @@ struct posix_function {
   const char *name;
   napi_callback callback;
 };
-extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_FD[], POSIX_ERRORS[], POSIX_GUARDIAN[];
+extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_MESSAGE[], POSIX_FD[], POSIX_ERRORS[], POSIX_GUARDIAN[];
 
 /** Add every function of this folder to the addon's exports. */
 void posix_exports(napi_env env, napi_value exports);

@@ -40,7 +40,7 @@ static void forget(void *unused) {
 
 void posix_exports(napi_env env, napi_value exports) {
   napi_add_env_cleanup_hook(env, forget, NULL);
-  const struct posix_function *const groups[] = {POSIX_NOTIFY, POSIX_TASK, POSIX_FD, POSIX_ERRORS, POSIX_GUARDIAN};
+  const struct posix_function *const groups[] = {POSIX_NOTIFY, POSIX_TASK, POSIX_MESSAGE, POSIX_FD, POSIX_ERRORS, POSIX_GUARDIAN};
   for (size_t g = 0; g < sizeof groups / sizeof *groups; g++) {
     for (const struct posix_function *f = groups[g]; f->name; f++) {
       napi_value fn;

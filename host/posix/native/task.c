@@ -74,13 +74,6 @@ static napi_value task_gather(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_readv(pid, &local, 1, iov, count, 0) == total ? total : -EFAULT);
 }
 
-/** posixVectorLength(pid, iovec address, count): their total length, or -errno. */
-static napi_value task_vector_length(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  struct iovec iov[REMOTE_IOV];
-  return posix_number(env, remote_iov(posix_int(&c, 0), posix_int(&c, 1), posix_int(&c, 2), iov));
-}
-
 /** The process of a thread, by /proc. */
 static int process_of(int tid) {
   char path[64], text[1024];
@@ -261,63 +254,6 @@ static napi_value task_deliver(napi_env env, napi_callback_info info) {
   return posix_number(env, process_vm_writev(pid, local, pieces, remote, pieces, 0) == total ? 0 : -EFAULT);
 }
 
-/** Bytes of ancillary data that fit into `room`: whole messages only. */
-static size_t control_fit(const uint8_t *control, size_t length, uint64_t room) {
-  size_t at = 0;
-  while (at + sizeof(struct cmsghdr) <= length) {
-    const struct cmsghdr *m = (const void *)(control + at);
-    if (m->cmsg_len < sizeof *m || m->cmsg_len > length - at || at + m->cmsg_len > room) break;
-    at += CMSG_ALIGN(m->cmsg_len);
-    if (at > length) at = length;
-  }
-  return at < room ? at : room;
-}
-
-/**
- * posixDeliverMessage(tid, msghdr there, array, data, length, name, name length, control, control length, flags): what recvmsg stores, in one
- * write: data as far as the task's iovec goes, the name cut to its room, ancillary data that fit, and the msghdr with their lengths and
- * `flags`. The bytes of data stored, or -errno. Offsets are those of the array; the ancillary data begin at a multiple of 8.
- */
-static napi_value task_deliver_message(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  int64_t length = posix_int(&c, 4), named = posix_int(&c, 6), controls = posix_int(&c, 8);
-  uint8_t *data = posix_bytes(&c, 2, posix_int(&c, 3), length), *name = posix_bytes(&c, 2, posix_int(&c, 5), named);
-  uint8_t *control = posix_bytes(&c, 2, posix_int(&c, 7), controls);
-  if (!data || !name || !control) return posix_number(env, -EINVAL);
-  int pid = posix_int(&c, 0);
-  struct msghdr h;
-  struct iovec iov[REMOTE_IOV], local[4], own = {&h, sizeof h}, there = {(void *)(uintptr_t)posix_int(&c, 1), sizeof h};
-  if (process_vm_readv(pid, &own, 1, &there, 1, 0) != sizeof h) return posix_number(env, -EFAULT);
-  int64_t total = remote_iov(pid, (uintptr_t)h.msg_iov, (int64_t)h.msg_iovlen, iov);
-  if (total < 0) return posix_number(env, total);
-  if (h.msg_name && (int)h.msg_namelen < 0) return posix_number(env, -EINVAL);
-  if (total > length) total = length;
-  h.msg_flags = posix_int(&c, 9) & ~(MSG_TRUNC | MSG_CTRUNC);
-  if (total < length) h.msg_flags |= MSG_TRUNC;
-  // The task's pieces for the data, the last one cut, so that what follows goes elsewhere.
-  size_t pieces = 0;
-  for (int64_t left = total; left > 0; left -= iov[pieces++].iov_len)
-    if ((int64_t)iov[pieces].iov_len > left) iov[pieces].iov_len = left;
-  local[0] = (struct iovec){data, total};
-  if (pieces + 3 > REMOTE_IOV) {
-    if (process_vm_writev(pid, local, 1, iov, pieces, 0) != total) return posix_number(env, -EFAULT);
-    pieces = local[0].iov_len = 0;
-  }
-  size_t name_room = !h.msg_name ? 0 : (size_t)named < h.msg_namelen ? (size_t)named : h.msg_namelen;
-  size_t fits = control_fit(control, controls, h.msg_control ? h.msg_controllen : 0);
-  if (fits < (size_t)controls) h.msg_flags |= MSG_CTRUNC;
-  local[1] = (struct iovec){name, name_room};
-  iov[pieces++] = (struct iovec){h.msg_name, name_room};
-  local[2] = (struct iovec){control, fits};
-  iov[pieces++] = (struct iovec){h.msg_control, fits};
-  local[3] = own;
-  iov[pieces++] = there;
-  if (h.msg_name) h.msg_namelen = named;
-  h.msg_controllen = fits;
-  ssize_t bytes = local[0].iov_len + name_room + fits + sizeof h;
-  return posix_number(env, process_vm_writev(pid, local, 4, iov, pieces, 0) == bytes ? total : -EFAULT);
-}
-
 /** posixStore(pid, array, offset, length, address, length address): a value and its length, in one write: 0 or -EFAULT. */
 static napi_value task_store(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
@@ -338,7 +274,7 @@ static napi_value task_forget(napi_env env, napi_callback_info info) {
 }
 
 const struct posix_function POSIX_TASK[] = {
-    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather}, {"posixVectorLength", task_vector_length}, {"posixDeliverMessage", task_deliver_message},
+    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather},
     {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {"posixStore", task_store},
     {"posixTaskFlags", task_flags}, {"posixTaskRelease", task_release},
     {"posixForgetTasks", task_forget}, {NULL, NULL},

@@ -1,0 +1,81 @@
+// Received messages on their way to the headers of a recvmsg or recvmmsg: each is in linear memory, a list says where (native/message.c).
+import { CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROLLEN, MSG_FLAGS, MSG_NAMELEN } from '../abi/constants.js';
+import type { CoreExports } from '../abi/exports.js';
+import type { CoreMemory } from '../memory.js';
+import { ADDRESS_MAX, type Call } from './call.js';
+import { MSG_DONTWAIT } from './linux.js';
+import type { Datagram, Messages } from './message.js';
+import type { PosixNative } from './native.js';
+
+/** Messages of one list. */
+export const MANY = 64;
+// A message in the list, u32 each.
+const DATA_AT = 0, LENGTH = 1, NAME_AT = 2, NAME_LENGTH = 3, CONTROL_AT = 4, CONTROL_LENGTH = 5, FLAGS = 6, RESULT = 7, FIELDS = 8;
+/** Names of several messages, behind their data. */
+const NAMES = DATA + DATA_SIZE - MANY * ADDRESS_MAX;
+/** Room that the next message must have: the largest there is, and all ancillary data that options can ask for, bytes. */
+const LARGEST = 65536, CONTROL_LARGEST = 4096;
+
+export class Received {
+  private readonly list = new Uint32Array(MANY * FIELDS);
+
+  constructor(private readonly native: PosixNative, private readonly mem: CoreMemory, private readonly messages: Messages) {}
+
+  /** Read the headers at `address` of the task, `size` bytes each (more than one: MMSGHDR_BYTES): how many are good, or -errno of the first. */
+  readHeaders(call: Call, address: number, count: number, size: number): number {
+    return this.native.posixReadHeaders(call.tid, address, Math.min(count, MANY), size);
+  }
+  /** The list is this one message, which is at DATA. */
+  put(d: Datagram): void {
+    this.mem.u8.set(d.address, this.messages.name);
+    this.mem.u8.set(d.control, CONTROL);
+    this.note(0, DATA, d.length, this.messages.name, d.address.length, CONTROL, d.control.length, d.flags);
+  }
+  /** The list is what the core has for a socket, at most `wanted`: how many; -errno when there is none. `failed` is told an error behind the first. */
+  gather(core: CoreExports, handle: number, wanted: number, failed: (errno: number) => void): number {
+    const { u32 } = this.mem;
+    let n = 0, data = DATA, control = CONTROL;
+    while (n < wanted && n < MANY && NAMES - data >= LARGEST && CONTROL + CONTROL_SIZE - control >= CONTROL_LARGEST) {
+      const name = NAMES + n * ADDRESS_MAX, record = this.messages.recordAt(name, ADDRESS_MAX, data, NAMES - data, control, CONTROL + CONTROL_SIZE - control);
+      const length = core.sys_recvmsg(handle, record, MSG_DONTWAIT), r = record >>> 2;
+      if (length < 0) {
+        if (n === 0) return length;
+        failed(-length);
+        break;
+      }
+      const controls = u32[r + (MSG_CONTROLLEN >>> 2)];
+      this.note(n++, data, length, name, u32[r + (MSG_NAMELEN >>> 2)], control, controls, u32[r + (MSG_FLAGS >>> 2)]);
+      data += length;
+      control += (controls + 7) & ~7;
+    }
+    return n;
+  }
+  /** Store the first `count` of the list into the headers read last, as a call with these flags does: how many before one that could not be, or -errno. */
+  store(count: number, flags: number): number {
+    return this.native.posixStoreMessages(count, this.mem.u8, this.list, flags);
+  }
+  /** What recvmsg returns of message i, once it is stored. */
+  result(i: number): number { return this.list[i * FIELDS + RESULT]; }
+  /** Where message i is. */
+  place(i: number): number { return this.list[i * FIELDS + DATA_AT]; }
+  /** Message i as it would be kept: its bytes are at place(i). */
+  datagram(i: number): Datagram {
+    const { list, mem: { u8 } } = this, f = i * FIELDS;
+    return {
+      length: list[f + LENGTH],
+      address: u8.slice(list[f + NAME_AT], list[f + NAME_AT] + list[f + NAME_LENGTH]),
+      control: u8.slice(list[f + CONTROL_AT], list[f + CONTROL_AT] + list[f + CONTROL_LENGTH]),
+      flags: list[f + FLAGS],
+    };
+  }
+  private note(i: number, data: number, length: number, name: number, nameLength: number, control: number, controlLength: number, flags: number): void {
+    const { list } = this, f = i * FIELDS;
+    list[f + DATA_AT] = data;
+    list[f + LENGTH] = length;
+    list[f + NAME_AT] = name;
+    list[f + NAME_LENGTH] = nameLength;
+    list[f + CONTROL_AT] = control;
+    list[f + CONTROL_LENGTH] = controlLength;
+    list[f + FLAGS] = flags;
+  }
+}
