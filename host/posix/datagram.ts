@@ -65,6 +65,11 @@ export class DatagramSocket extends PosixSocket {
   private graceTimer = -1;
   /** Notified calls took something since the timer was set. */
   private taken = false;
+  /**
+   * Notified calls take what there is: the pair holds one datagram at most, for poll; the others stay in the core, from where such a call takes
+   * many at once. A native call that reads it ends this.
+   */
+  private sparing = false;
   /** The pair can show errors, and shows one. */
   private shows = false;
   private raised = false;
@@ -191,6 +196,8 @@ export class DatagramSocket extends PosixSocket {
     }
     for (let i = 0; i < BURST && this.writable && !this.closed; i++) {
       if (this.shows && !(core.sys_poll(this.handle) & Poll.IN)) return; // its error is for a call to take
+      if (this.sparing && this.queue.length) this.resync();
+      if (this.sparing && this.queue.length) return;
       const n = core.sys_recvmsg(this.handle, this.sup.messages.receiveRecord(), MSG_DONTWAIT);
       if (n === -EAGAIN) return;
       if (n < 0) {
@@ -244,7 +251,10 @@ export class DatagramSocket extends PosixSocket {
   private resync(): void {
     if (!this.queue.length) return;
     const held = this.sup.native.posixQueued(this.fd, SIOCOUTQ);
-    while (this.queue.length && this.cost > held) this.dequeue();
+    while (this.queue.length && this.cost > held) {
+      this.dequeue();
+      this.sparing = false;
+    }
   }
   again(): void {
     this.pumpOut();
@@ -296,7 +306,7 @@ export class DatagramSocket extends PosixSocket {
   }
   /** A notified call has taken a datagram. */
   private took(): void {
-    this.taken = true;
+    this.taken = this.sparing = true;
     this.sup.more = this.direct && (this.queue.length > 0 || (this.sup.core.sys_poll(this.handle) & Poll.IN) !== 0);
   }
   receive(call: Call): void {
@@ -338,9 +348,18 @@ export class DatagramSocket extends PosixSocket {
     received.put(d);
     let result = header ? received.store(1, flags) : messages.toRecvfrom(call, d, flags);
     if (header && result > 0) result = received.result(0);
+    this.offer();
     // Interrupted: nothing arrived there, so the datagram stays to be received.
     if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.giveBack(0, 1);
     return true;
+  }
+  /** Before a call is answered: what is left shows to poll. */
+  private offer(): void {
+    const { received, core } = this.sup;
+    if (this.direct || !this.sparing || this.queue.length || this.kept || !this.writable || this.closed || !(core.sys_poll(this.handle) & Poll.IN)) return;
+    const next = received.next(core, this.handle, this.sup.coreIoctl(this.handle, FIONREAD));
+    if (!next) this.sup.again(this); // no room beside what the call takes
+    else if (!this.push(next.datagram, next.place)) this.kept = { bytes: this.sup.mem.u8.slice(next.place, next.place + next.datagram.length), datagram: next.datagram };
   }
   /** Messages [from, to) of the list stay to be received, as far as there is room. */
   private giveBack(from: number, to: number): void {
@@ -390,6 +409,7 @@ export class DatagramSocket extends PosixSocket {
       if (r === -EAGAIN && !nonblock && !(got && flags & MSG_WAITFORONE) && !(got && this.error)) return false;
       // An error after the first is told by the next call.
       if (got && r < 0 && r !== -EAGAIN) this.error ||= -r;
+      if (got) this.offer();
       call.answer(got || r);
       return true;
     };

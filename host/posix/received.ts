@@ -11,13 +11,16 @@ import type { PosixNative } from './native.js';
 export const MANY = 64;
 // A message in the list, u32 each.
 const DATA_AT = 0, LENGTH = 1, NAME_AT = 2, NAME_LENGTH = 3, CONTROL_AT = 4, CONTROL_LENGTH = 5, FLAGS = 6, RESULT = 7, FIELDS = 8;
-/** Names of several messages, behind their data. */
-const NAMES = DATA + DATA_SIZE - MANY * ADDRESS_MAX;
+/** Names of several messages and of next(), behind their data. */
+const NAMES = DATA + DATA_SIZE - (MANY + 1) * ADDRESS_MAX;
 /** Room that the next message must have: the largest there is, and all ancillary data that options can ask for, bytes. */
 const LARGEST = 65536, CONTROL_LARGEST = 4096;
 
 export class Received {
   private readonly list = new Uint32Array(MANY * FIELDS);
+  /** Behind the data and the ancillary data of the list. */
+  private dataEnd = DATA;
+  private controlEnd = CONTROL;
 
   constructor(private readonly native: PosixNative, private readonly mem: CoreMemory, private readonly messages: Messages) {}
 
@@ -34,8 +37,11 @@ export class Received {
   /** The list is what the core has for a socket, at most `wanted`: how many; -errno when there is none. `failed` is told an error behind the first. */
   gather(core: CoreExports, handle: number, wanted: number, failed: (errno: number) => void): number {
     const { u32 } = this.mem;
-    let n = 0, data = DATA, control = CONTROL;
-    while (n < wanted && n < MANY && NAMES - data >= LARGEST && CONTROL + CONTROL_SIZE - control >= CONTROL_LARGEST) {
+    let n = 0;
+    this.dataEnd = DATA;
+    this.controlEnd = CONTROL;
+    while (n < wanted && n < MANY && NAMES - this.dataEnd >= LARGEST && CONTROL + CONTROL_SIZE - this.controlEnd >= CONTROL_LARGEST) {
+      const { dataEnd: data, controlEnd: control } = this;
       const name = NAMES + n * ADDRESS_MAX, record = this.messages.recordAt(name, ADDRESS_MAX, data, NAMES - data, control, CONTROL + CONTROL_SIZE - control);
       const length = core.sys_recvmsg(handle, record, MSG_DONTWAIT), r = record >>> 2;
       if (length < 0) {
@@ -43,12 +49,19 @@ export class Received {
         failed(-length);
         break;
       }
-      const controls = u32[r + (MSG_CONTROLLEN >>> 2)];
-      this.note(n++, data, length, name, u32[r + (MSG_NAMELEN >>> 2)], control, controls, u32[r + (MSG_FLAGS >>> 2)]);
-      data += length;
-      control += (controls + 7) & ~7;
+      this.note(n++, data, length, name, u32[r + (MSG_NAMELEN >>> 2)], control, u32[r + (MSG_CONTROLLEN >>> 2)], u32[r + (MSG_FLAGS >>> 2)]);
     }
     return n;
+  }
+  /** One message more, behind the list and not of it; undefined when there is none that has room. `place`: where its bytes are. */
+  next(core: CoreExports, handle: number, size: number): { datagram: Datagram; place: number } | undefined {
+    const { dataEnd: place, controlEnd, mem: { u8, u32 } } = this, name = NAMES + MANY * ADDRESS_MAX;
+    if (NAMES - place < size || CONTROL + CONTROL_SIZE - controlEnd < CONTROL_LARGEST) return undefined;
+    const record = this.messages.recordAt(name, ADDRESS_MAX, place, NAMES - place, controlEnd, CONTROL + CONTROL_SIZE - controlEnd);
+    const length = core.sys_recvmsg(handle, record, MSG_DONTWAIT), r = record >>> 2;
+    if (length < 0) return undefined;
+    const address = u8.slice(name, name + u32[r + (MSG_NAMELEN >>> 2)]), control = u8.slice(controlEnd, controlEnd + u32[r + (MSG_CONTROLLEN >>> 2)]);
+    return { datagram: { length, address, control, flags: u32[r + (MSG_FLAGS >>> 2)] }, place };
   }
   /** Store the first `count` of the list into the headers read last, as a call with these flags does: how many before one that could not be, or -errno. */
   store(count: number, flags: number): number {
@@ -77,5 +90,7 @@ export class Received {
     list[f + CONTROL_AT] = control;
     list[f + CONTROL_LENGTH] = controlLength;
     list[f + FLAGS] = flags;
+    this.dataEnd = data + length;
+    this.controlEnd = control + ((controlLength + 7) & ~7);
   }
 }
