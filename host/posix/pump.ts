@@ -8,6 +8,8 @@ import type { StreamSocket } from './stream.js';
 
 /** Bytes moved in one step. */
 const CHUNK = 256 * 1024;
+/** See pumpOut, bytes. */
+const FEW = 4096;
 /** Steps of one direction in one turn, so that one bulk transfer does not starve the others. */
 const STEPS = 8;
 
@@ -51,7 +53,8 @@ export function pumpOut(s: StreamSocket): Flow {
     if (pieces < 0) return s.isAbandoned(native.posixPoll(s.fd, 0)) ? Flow.CLOSED : Flow.WAIT;
     const n = native.posixReadv(s.fd, mem.u8, IOV, pieces, Math.min(there, CHUNK));
     if (n > 0) core.sys_tx_commit(s.handle, n, 0);
-    else s.readable = false;
+    // Few bytes are all there is, as a rule; looking for more would be half of the work for them. Of many, more come meanwhile.
+    if (n <= 0 || (n === there && n < FEW && s.bytesOnly && !s.planted)) s.readable = false;
   }
   return Flow.MORE;
 }

@@ -49,6 +49,8 @@ export class StreamSocket extends PosixSocket {
   private shown = false;
   // of the pumps
   readable = false;
+  /** It is so for bytes alone, no end of them: what comes later, the descriptor (edge-triggered) tells again. */
+  bytesOnly = false;
   writable = false;
   urgent = false;
   /** Bytes at the end of the program's stream that are ours: left unread they turn our close into a reset. */
@@ -89,7 +91,10 @@ export class StreamSocket extends PosixSocket {
 
   onData(events: number): void {
     if (this.state === State.CONNECTED) {
-      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.readable = true;
+      if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        this.readable = true;
+        this.bytesOnly = !(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+      }
       if (events & EPOLLOUT) this.writable = true;
       if (events & EPOLLPRI) this.urgent = true;
       if (events & EPOLLHUP && (this.abortive || this.outEnded) && this.abandoned(events)) {
@@ -312,6 +317,7 @@ export class StreamSocket extends PosixSocket {
     if (this.receiveBuffer) this.sup.native.posixSetInt(this.fd, SO_SNDBUF, this.receiveBuffer);
     this.state = State.CONNECTED;
     this.readable = true;
+    this.bytesOnly = false;
     this.writable = true;
     this.pump();
   }
@@ -465,6 +471,7 @@ export class StreamSocket extends PosixSocket {
     });
     if (how !== SHUT_WR) core.sys_shutdown(this.handle, SHUT_RD);
     this.readable = true;
+    this.bytesOnly = false;
     this.pump();
     call.answer(0);
   }
