@@ -7,5 +7,7 @@ export const SEC: u64 = 1_000_000_000;
 
 /** Now, ns. */
 @inline export function now(): u64 { return load<u64>(HDR + HDR_NOW); }
-/** Time since 1970, ns: for timestamps given to applications only. */
+/** Whether the host has told the time of day. */
+@inline export function wallKnown(): bool { return load<u64>(HDR + HDR_WALL_OFFSET) != 0; }
+/** Time since 1970, ns: for timestamps given to applications and others only. */
 @inline export function wallClock(): u64 { return now() + load<u64>(HDR + HDR_WALL_OFFSET); }

@@ -1,4 +1,5 @@
 import * as assert from 'uvu/assert';
+import { HDR, HDR_WALL_OFFSET } from '../../host/abi/constants.js';
 import { NLM_F_CREATE, NetlinkClient, RequestBuilder } from '../../host/control/netlink.js';
 import { PEER, TestHost, US, OUR_MAC, PEER_MAC, AF_INET, SOCK_DGRAM } from '../harness/host.js';
 import { addr, cat, checksum, ethernet, hex, icmp, ipv4, readIpv4, u16, u32, udp } from '../harness/packet.js';
@@ -76,6 +77,10 @@ test('echo reply: record route and timestamp go on, with this host in them as it
   assert.is(reply([68, 12, 5, 1, ...new Array<number>(8).fill(0)]), `440c0d11${us}${ms}`, 'address and time');
   assert.is(reply([68, 20, 5, 3, ...addr(US), 0, 0, 0, 0, 1, 2, 3, 4, 0, 0, 0, 0]), `44140d03${us}${ms}0102030400000000`, 'hosts given');
   assert.is(reply([148, 4, 0, 0]), '', 'nothing else is taken over');
+  // With a time of day: 2026-11-28 01:02:03.004 UT.
+  const day = Date.UTC(2026, 10, 28);
+  h.core.mem.view.setBigInt64(HDR + HDR_WALL_OFFSET, BigInt(day + 3723004) * 1000000n - BigInt(h.core.now), true);
+  assert.is(reply([68, 8, 5, 0, 0, 0, 0, 0]), '440809100038cefc', 'since midnight');
 });
 
 test('bad packets are counted by reason and dropped', async () => {

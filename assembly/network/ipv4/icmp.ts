@@ -250,7 +250,7 @@ function echo(skb: Skb, type: u32): void {
   reply(skb, type);
 }
 
-// RFC 792 timestamp. The core has no clock of the day, so the value is a non-standard one and says so by its high bit.
+// RFC 792 timestamp.
 function timestamp(skb: Skb): void {
   if (skb.len < 20 || skb.pktType != PktType.HOST) {
     skbDrop(skb, skb.len < 20 ? Drop.ICMP_MALFORMED : Drop.ICMP_ECHO_IGNORED);

@@ -2,7 +2,7 @@
 // this host adds itself twice, for the request it received and for the reply it sends, as far as there is room.
 import { addrSetV4 } from "../../lib/addr";
 import { be32, putBe32 } from "../../lib/bytes";
-import { MS, now } from "../../core/time";
+import { MS, now, wallClock, wallKnown } from "../../core/time";
 import { IPOPT_END, IPOPT_NOP, IPOPT_RR, IPOPT_TS, IPV4_HLEN, Ipv4Header } from "../../wire/ipv4";
 import { fibIsLocal } from "../fib";
 
@@ -12,9 +12,12 @@ const ADDR: usize = memory.data(16, 8);
 const TS_ONLY: u32 = 0;
 const TS_ADDR: u32 = 1;
 const TS_PRESPEC: u32 = 3;
+const DAY_MS: u64 = 86_400_000;
 
-/** Milliseconds of the core's clock, whose high bit says that it is not one of the day (RFC 792). */
-export function ipTimestamp(): u32 { return <u32>(now() / MS % 86400000) | 0x80000000; }
+/** Milliseconds since midnight UT; by the core's own clock, of which the high bit tells, when the host has told no time of day (RFC 792). */
+export function ipTimestamp(): u32 {
+  return wallKnown() ? <u32>(wallClock() / MS % DAY_MS) : <u32>(now() / MS % DAY_MS) | 0x80000000;
+}
 
 /** Where echoedOptions has written. */
 export function echoedAt(): usize { return OUT; }
