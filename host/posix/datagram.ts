@@ -337,17 +337,17 @@ export class DatagramSocket extends PosixSocket {
     });
   }
   private tryReceive(call: Call, flags: number): boolean {
-    const { received, messages } = this.sup, header = call.nr === this.sup.numbers.recvmsg;
-    const bad = header ? received.readHeaders(call, call.long(1), 1, MSGHDR_BYTES) : 0;
+    const { taskMessages, messages } = this.sup, header = call.nr === this.sup.numbers.recvmsg;
+    const bad = header ? taskMessages.readHeaders(call, call.long(1), 1, MSGHDR_BYTES) : 0;
     const d = bad < 0 ? bad : this.take(call, flags);
     if (typeof d === 'number') {
       if (d === -EAGAIN) return false;
       call.answer(d);
       return true;
     }
-    received.put(d);
-    let result = header ? received.store(1, flags) : messages.toRecvfrom(call, d, flags);
-    if (header && result > 0) result = received.result(0);
+    taskMessages.put(d);
+    let result = header ? taskMessages.store(1, flags) : messages.toRecvfrom(call, d, flags);
+    if (header && result > 0) result = taskMessages.result(0);
     this.offer();
     // Interrupted: nothing arrived there, so the datagram stays to be received.
     if (!call.answer(result) && !(flags & (MSG_PEEK | MSG_ERRQUEUE))) this.giveBack(0, 1);
@@ -355,17 +355,17 @@ export class DatagramSocket extends PosixSocket {
   }
   /** Before a call is answered: what is left shows to poll. */
   private offer(): void {
-    const { received, core } = this.sup;
+    const { taskMessages, core } = this.sup;
     if (this.direct || !this.sparing || this.queue.length || this.kept || !this.writable || this.closed || !(core.sys_poll(this.handle) & Poll.IN)) return;
-    const next = received.next(core, this.handle, this.sup.coreIoctl(this.handle, FIONREAD));
+    const next = taskMessages.next(core, this.handle, this.sup.coreIoctl(this.handle, FIONREAD));
     if (!next) this.sup.again(this); // no room beside what the call takes
     else if (!this.push(next.datagram, next.place)) this.kept = { bytes: this.sup.mem.u8.slice(next.place, next.place + next.datagram.length), datagram: next.datagram };
   }
   /** Messages [from, to) of the list stay to be received, as far as there is room. */
   private giveBack(from: number, to: number): void {
-    const { received, mem } = this.sup;
+    const { taskMessages, mem } = this.sup;
     for (let i = from; i < to; i++) {
-      const d = received.datagram(i), at = received.place(i);
+      const d = taskMessages.datagram(i), at = taskMessages.place(i);
       if (this.push(d, at)) continue;
       this.kept ??= { bytes: mem.u8.slice(at, at + d.length), datagram: d };
       return;
@@ -373,25 +373,25 @@ export class DatagramSocket extends PosixSocket {
   }
   /** Receive for headers of a recvmmsg, `wanted` of them from `at` on: how many were stored, or -errno of the first; an error behind it is kept. */
   private receiveSome(call: Call, at: number, wanted: number, flags: number): number {
-    const { received, core } = this.sup;
+    const { taskMessages, core } = this.sup;
     // Those of the pair, and errors, come first and one by one; the core's are taken together.
     this.unwake();
     const several = this.family !== AF_PACKET && this.family !== AF_NETLINK && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) &&
       !this.error && !this.raised && !this.queue.length && !this.kept;
-    const headers = received.readHeaders(call, at, several ? wanted : 1, MMSGHDR_BYTES);
+    const headers = taskMessages.readHeaders(call, at, several ? wanted : 1, MMSGHDR_BYTES);
     if (headers < 0) return headers;
     let n = 1;
     if (several) {
-      n = received.gather(core, this.handle, headers, (errno) => { if (errno !== EAGAIN) this.error ||= errno; });
+      n = taskMessages.gather(core, this.handle, headers, (errno) => { if (errno !== EAGAIN) this.error ||= errno; });
       this.settle();
       if (n < 0) return n;
       this.took();
     } else {
       const d = this.take(call, flags);
       if (typeof d === 'number') return d;
-      received.put(d);
+      taskMessages.put(d);
     }
-    const stored = received.store(n, flags);
+    const stored = taskMessages.store(n, flags);
     // As in the kernel the one whose place is bad is lost, and those behind it are not.
     if (stored < n) {
       this.giveBack(Math.max(0, stored) + 1, n);
@@ -432,41 +432,56 @@ export class DatagramSocket extends PosixSocket {
     if (flags & MSG_DONTWAIT || call.nonblock) call.answer(-EAGAIN);
     else this.hold('writers', call, this.sendTimeout, () => -EAGAIN, () => !call.valid() || attempt());
   }
-  private sendOne(call: Call, address: number, flags: number): number {
-    const { messages, native, core, mem } = this.sup;
-    const gather = (iov: number, count: number): number => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE);
-    // A call that was interrupted meanwhile comes again: nothing is sent twice, and nothing of another task's.
-    const record = !address ? messages.fromSendto(call) : this.whileValid(call, messages.fromHeader(call, gather, address));
-    const n = record < 0 ? record : core.sys_sendmsg(this.handle, record, flags | MSG_DONTWAIT);
+  private trySend(call: Call, flags: number): boolean {
+    const { messages, taskMessages, core, numbers } = this.sup;
+    let r = call.nr === numbers.sendmsg ? taskMessages.readHeaders(call, call.long(1), 1, MSGHDR_BYTES) : messages.fromSendto(call);
+    if (call.nr === numbers.sendmsg) {
+      if (r > 0) r = taskMessages.load(1);
+      // A call that was interrupted meanwhile comes again: nothing is sent twice, and nothing of another task's.
+      if (r > 0) r = call.valid() ? taskMessages.record(0) : -EINTR;
+    }
+    if (r >= 0) r = core.sys_sendmsg(this.handle, r, flags | MSG_DONTWAIT);
+    this.sentSome(r);
+    if (r === -EAGAIN) return false;
+    this.sup.sendFrames();
+    call.answer(r);
+    return true;
+  }
+  private sentSome(n: number): void {
     if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
     this.settle();
-    return n;
   }
-  private whileValid(call: Call, record: number): number {
-    return record >= 0 && !call.valid() ? -EINTR : record;
-  }
-  private trySend(call: Call, flags: number): boolean {
-    const n = this.sendOne(call, call.nr === this.sup.numbers.sendmsg ? call.long(1) : 0, flags);
-    if (n === -EAGAIN) return false;
-    this.sup.sendFrames();
-    call.answer(n);
-    return true;
+  /** Send by headers of a sendmmsg, `wanted` of them from `at` on: how many were sent, and in `error` why no more, 0 or -errno. */
+  private sendSome(call: Call, at: number, wanted: number, flags: number): { sent: number; error: number } {
+    const { taskMessages, core } = this.sup;
+    const headers = taskMessages.readHeaders(call, at, wanted, MMSGHDR_BYTES), n = headers < 0 ? headers : taskMessages.load(headers);
+    if (n < 0) return { sent: 0, error: n };
+    if (!call.valid()) return { sent: 0, error: -EINTR };
+    let sent = 0, error = 0;
+    for (; sent < n; sent++) {
+      error = core.sys_sendmsg(this.handle, taskMessages.record(sent), flags | MSG_DONTWAIT);
+      if (error < 0) break;
+      taskMessages.sent(sent, error);
+    }
+    if (sent) {
+      this.sentSome(0);
+      if (taskMessages.storeCounts(sent) < 0) return { sent: 0, error: -EFAULT };
+    }
+    return { sent, error: Math.min(0, error) };
   }
   private manySends(call: Call, flags: number): () => boolean {
     const wanted = Math.min(call.uint(2), MMSG_MAX);
-    const base = call.long(1);
     let sent = 0;
     return () => {
-      let n = 0;
-      while (sent < wanted && n >= 0) {
-        const at = base + sent * MMSGHDR_BYTES;
-        n = this.sendOne(call, at, flags);
-        if (n >= 0 && this.sup.messages.setCount(call, at, n) < 0) n = -EFAULT;
-        if (n >= 0) sent++;
+      let error = 0;
+      while (sent < wanted && error === 0) {
+        const r = this.sendSome(call, call.long(1) + sent * MMSGHDR_BYTES, wanted - sent, flags);
+        sent += r.sent;
+        error = r.error;
       }
-      if (n === -EAGAIN && sent === 0) return false;
+      if (error === -EAGAIN && sent === 0) return false;
       this.sup.sendFrames();
-      call.answer(sent || n);
+      call.answer(sent || error);
       return true;
     };
   }

@@ -1,20 +1,14 @@
-// Messages between a task's msghdr and the message record of the core (abi: MSGHDR_SIZE bytes).
+// The message record of the core (abi: MSGHDR_SIZE bytes), and messages of calls without a msghdr.
 import type { CoreMemory } from '../memory.js';
 import {
   ARG, CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROL, MSG_CONTROLLEN, MSG_DATA, MSG_DATALEN, MSG_FLAGS, MSG_NAME, MSG_NAMELEN,
 } from '../abi/constants.js';
-import { ADDRESS_MAX, MSGHDR_BYTES, type Call } from './call.js';
-import { EFAULT, EINVAL, EMSGSIZE, ENOBUFS, MSG_TRUNC } from './linux.js';
+import { ADDRESS_MAX, type Call } from './call.js';
+import { EINVAL, EMSGSIZE, MSG_TRUNC } from './linux.js';
 
 /** The record and the name beside it, inside ARG. */
 const RECORD = ARG + 0x800;
 const NAME = ARG + 0x900;
-/** Ancillary data accepted from a program, bytes. */
-const CONTROL_MAX = 4096;
-
-// Fields of struct msghdr and mmsghdr of a 64-bit task.
-const NAME_AT = 0, NAMELEN_AT = 8, IOV_AT = 16, IOVLEN_AT = 24, CONTROL_AT = 32, CONTROLLEN_AT = 40, MMSG_LEN_AT = 56;
-
 /** A datagram on its way to the program. */
 export interface Datagram {
   /** Bytes at DATA. */
@@ -27,9 +21,6 @@ export interface Datagram {
 const NOTHING = new Uint8Array(0);
 
 export class Messages {
-  private readonly header = new Uint8Array(MSGHDR_BYTES);
-  private readonly view = new DataView(this.header.buffer);
-
   constructor(private readonly mem: CoreMemory) {}
 
   /** A record for sending `length` bytes at DATA to the name (nameLength bytes already at `this.name`, 0 = none). */
@@ -75,18 +66,6 @@ export class Messages {
     const r = call.collect(this.mem.u8, DATA, length, NAME, nameLength);
     return r < 0 ? r : this.record(nameLength, length);
   }
-  /** The msghdr at `address` of the task to a record, or -errno. */
-  fromHeader(call: Call, gather: (iov: number, count: number) => number, address: number): number {
-    if (call.read(address, this.header, 0, MSGHDR_BYTES) < 0) return -EFAULT;
-    const v = this.view;
-    const nameLength = this.pointer(NAME_AT) ? Math.min(v.getInt32(NAMELEN_AT, true), ADDRESS_MAX) : 0;
-    const controlLength = this.pointer(CONTROL_AT) ? this.pointer(CONTROLLEN_AT) : 0;
-    if (nameLength < 0 || controlLength > CONTROL_MAX) return nameLength < 0 ? -EINVAL : -ENOBUFS;
-    if (nameLength && call.read(this.pointer(NAME_AT), this.mem.u8, NAME, nameLength) < 0) return -EFAULT;
-    if (controlLength && call.read(this.pointer(CONTROL_AT), this.mem.u8, CONTROL, controlLength) < 0) return -EFAULT;
-    const n = gather(this.pointer(IOV_AT), this.pointer(IOVLEN_AT));
-    return n < 0 ? n : this.record(nameLength, n, controlLength);
-  }
   /** Bytes that a recorded message carries. */
   get length(): number { return this.mem.u32[(RECORD + MSG_DATALEN) >>> 2]; }
 
@@ -97,13 +76,5 @@ export class Messages {
     const r = call.deliver(this.mem.u8, DATA, n, NAME, d.address.length);
     if (r < 0) return r;
     return flags & MSG_TRUNC ? d.length : n;
-  }
-  /** Set msg_len of the mmsghdr at `address`. */
-  setCount(call: Call, address: number, count: number): number {
-    this.view.setUint32(0, count, true);
-    return call.write(address + MMSG_LEN_AT, this.header, 0, 4);
-  }
-  private pointer(at: number): number {
-    return this.view.getUint32(at, true) + this.view.getUint32(at + 4, true) * 4294967296;
   }
 }

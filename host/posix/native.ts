@@ -16,8 +16,6 @@ export interface PosixNative {
   posixNotifyValid(notify: number, record: Uint8Array): number;
   posixRead(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
   posixWrite(pid: number, address: number, memory: Uint8Array, offset: number, length: number): number;
-  /** Bytes of the task's iovec into memory; -EMSGSIZE when more than room. */
-  posixGather(pid: number, iov: number, count: number, memory: Uint8Array, offset: number, room: number): number;
   /** The next message of the task's descriptor: its bytes. */
   posixTaskReceive(tid: number, fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
   /** What sendto sends: `length` bytes of `buffer` to `data`, and the name; -EINTR when the call waits no more (posixNotifyValid). */
@@ -31,12 +29,21 @@ export interface PosixNative {
     name: number, nameLength: number, nameThere: number, lengthThere: number,
   ): number;
   /**
-   * The msghdr (size 56, one) or the mmsghdrs (64) of a task, for posixStoreMessages: how many are good before one that is not, at most MANY
-   * of message.ts; the error of the first.
+   * The msghdr (size 56, one) or the mmsghdrs (64) of a task, for the functions of messages: how many are good before one that is not, at most
+   * MANY of task_messages.ts; the error of the first.
    */
   posixReadHeaders(tid: number, address: number, count: number, size: number): number;
-  /** What recvmsg and recvmmsg store into the headers read last: the messages of the list (message.ts): how many before one that could not be. */
+  /** What recvmsg and recvmmsg store into the headers read last: the messages of the list (task_messages.ts): how many before one that could not be. */
   posixStoreMessages(count: number, memory: Uint8Array, list: Uint32Array, flags: number): number;
+  /**
+   * What sendmsg and sendmmsg send by the headers read last: data and ancillary data into the places from `data` and `control` on, names from `names`
+   * on, noted in the list: how many before one that could not be, or had no room.
+   */
+  posixLoadMessages(
+    count: number, memory: Uint8Array, list: Uint32Array, data: number, dataEnd: number, control: number, controlEnd: number, names: number,
+  ): number;
+  /** The results in the list into the msg_len of the mmsghdrs read last. */
+  posixStoreCounts(count: number, list: Uint32Array): number;
   /** `length` bytes at `offset` to `address`, and the length as an int to `lengthAddress`. */
   posixStore(pid: number, memory: Uint8Array, offset: number, length: number, address: number, lengthAddress: number): number;
   /** File status flags of the task's descriptor. */

@@ -11,7 +11,7 @@ import {
   EPOLLPRI, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_FASTOPEN, MSG_OOB, SHUT_RD, SHUT_RDWR, SHUT_WR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK,
   SOCK_STREAM, SOL_SOCKET, SO_LINGER, SO_PEERNAME, SO_RCVBUF, SO_RCVLOWAT, SO_RCVTIMEO, SO_SNDBUF, SO_SNDTIMEO,
 } from './linux.js';
-import { SCRATCH, type Call } from './call.js';
+import { MSGHDR_BYTES, SCRATCH, type Call } from './call.js';
 import { Flow, pumpIn, pumpOut } from './pump.js';
 import { PosixSocket } from './socket.js';
 import type { Supervisor } from './supervisor.js';
@@ -263,9 +263,10 @@ export class StreamSocket extends PosixSocket {
   }
   /** What the call sends, and where to, as a record for the core; -errno. */
   private firstData(call: Call): number {
-    const { native, mem, messages, numbers } = this.sup;
+    const { mem, messages, taskMessages, numbers } = this.sup;
     if (call.nr !== numbers.sendto) {
-      return messages.fromHeader(call, (iov, count) => native.posixGather(call.tid, iov, count, mem.u8, DATA, DATA_SIZE), call.long(1));
+      const header = taskMessages.readHeaders(call, call.long(1), 1, MSGHDR_BYTES), n = header < 0 ? header : taskMessages.load(1);
+      return n < 0 ? n : taskMessages.record(0);
     }
     const length = Math.min(call.long(2), DATA_SIZE), named = call.readAddress(4, mem.u8, messages.name);
     if (named < 0) return named;

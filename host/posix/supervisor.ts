@@ -18,7 +18,7 @@ import type { PosixNative } from './native.js';
 import { PacketMirror, type Shadow } from './packet.js';
 import { getsockopt, setsockopt } from './options.js';
 import { Readiness } from './readiness.js';
-import { Received } from './received.js';
+import { TaskMessages } from './task_messages.js';
 import type { PosixSocket, Waiter } from './socket.js';
 import { StreamSocket } from './stream.js';
 
@@ -79,7 +79,7 @@ export class Supervisor {
   readonly core: CoreExports;
   readonly mem: CoreMemory;
   readonly messages: Messages;
-  readonly received: Received;
+  readonly taskMessages: TaskMessages;
   readonly readiness: Readiness;
   readonly numbers: CallNumbers;
   /** The last makePair: the program's end and ours. */
@@ -118,7 +118,7 @@ export class Supervisor {
     this.mem = core.mem;
     this.others = this.core.usage(SOCKETS);
     this.messages = new Messages(core.mem);
-    this.received = new Received(native, core.mem, this.messages);
+    this.taskMessages = new TaskMessages(native, core.mem, this.messages);
     this.numbers = callNumbers(process.arch);
     this.readiness = new Readiness(native, loop);
     this.calls = this.table();

@@ -1,4 +1,5 @@
-// Messages to a task: the headers of its recvmsg and recvmmsg, and what is stored by them, in a few transfers however many there are.
+// Messages of a task: the headers of its sendmsg, recvmsg and their kind for many, what they send and what is stored by them, in a few transfers
+// however many there are.
 #include "posix.h"
 #include <errno.h>
 #include <limits.h>
@@ -6,9 +7,9 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-/** Messages of one transfer; pieces of one system call (UIO_MAXIOV). */
-enum { MANY = 64, PIECES = 1024 };
-/** A message in the list that JavaScript gives: offsets are those of its array; RESULT is stored. */
+/** Messages of one transfer; pieces of one system call (UIO_MAXIOV); largest name (struct sockaddr_storage); ancillary data accepted from a task, bytes. */
+enum { MANY = 64, PIECES = 1024, NAME_ROOM = 128, CONTROL_MAX = 4096 };
+/** A message in the list that is shared with JavaScript; offsets are those of its array. */
 enum { DATA_AT, LENGTH, NAME_AT, NAME_LENGTH, CONTROL_AT, CONTROL_LENGTH, FLAGS, RESULT, FIELDS };
 
 /** The headers read last, and their vectors one after the other. A msghdr alone is the first part of a mmsghdr. */
@@ -83,7 +84,7 @@ static int read_vectors(int count, int *error) {
 }
 
 /**
- * posixReadHeaders(tid, address, count, size): the msghdr (size 56, only one) or mmsghdr (64) there, for posixStoreMessages: how many are good
+ * posixReadHeaders(tid, address, count, size): the msghdr (size 56, only one) or mmsghdr (64) there, for the functions below: how many are good
  * before one that is not, at most 64, or -errno of the first.
  */
 static napi_value read_headers(napi_env env, napi_callback_info info) {
@@ -212,6 +213,85 @@ static napi_value store_messages(napi_env env, napi_callback_info info) {
   return posix_number(env, count);
 }
 
+/** Of the array: room for data and ancillary data, and where the names are. */
+struct space {
+  uint32_t data, data_end, control, control_end, names;
+};
+
+/** Where what message i sends is to be, in the space that is left: its length, or -errno. */
+static int64_t room_for(int i, const struct iovec *vector, uint32_t *f, struct space *left) {
+  const struct msghdr *h = &task.headers[i].msg_hdr;
+  uint64_t total = 0;
+  for (size_t k = 0; k < h->msg_iovlen; k++) total += vector[k].iov_len;
+  f[NAME_LENGTH] = !h->msg_name ? 0 : h->msg_namelen < NAME_ROOM ? h->msg_namelen : NAME_ROOM;
+  if (h->msg_control && h->msg_controllen > CONTROL_MAX) return -ENOBUFS;
+  f[CONTROL_LENGTH] = h->msg_control ? (uint32_t)h->msg_controllen : 0;
+  if (total > left->data_end - left->data || CONTROL_MAX > left->control_end - left->control) return -EMSGSIZE;
+  f[DATA_AT] = left->data;
+  f[LENGTH] = (uint32_t)total;
+  f[NAME_AT] = left->names + (uint32_t)i * NAME_ROOM;
+  f[CONTROL_AT] = left->control;
+  left->data += (uint32_t)total;
+  left->control += (f[CONTROL_LENGTH] + 7) & ~7u;
+  return (int64_t)total;
+}
+
+/** What messages [from, to) send into the array at `base`: 0 or -EFAULT. */
+static int load(uint8_t *base, const uint32_t *list, struct iovec *const *vectors, int from, int to) {
+  struct transfer t = {.tid = task.tid};
+  for (int i = from; i < to; i++) {
+    const struct msghdr *h = &task.headers[i].msg_hdr;
+    const uint32_t *f = list + (size_t)i * FIELDS;
+    add(&t, process_vm_readv, base + f[NAME_AT], h->msg_name, f[NAME_LENGTH]);
+    add(&t, process_vm_readv, base + f[CONTROL_AT], h->msg_control, f[CONTROL_LENGTH]);
+    uint8_t *data = base + f[DATA_AT];
+    for (size_t k = 0; k < h->msg_iovlen; data += vectors[i][k++].iov_len) add(&t, process_vm_readv, data, vectors[i][k].iov_base, vectors[i][k].iov_len);
+  }
+  flush(&t, process_vm_readv);
+  return t.failed ? -EFAULT : 0;
+}
+
+/**
+ * posixLoadMessages(count, array, list: Uint32Array, data, its end, control, its end, names): what sendmsg and sendmmsg send by the headers read last,
+ * the first of them: data and ancillary data one after the other, names NAME_ROOM bytes apart. How many were loaded before one that could not be or
+ * had no room, or -errno of the first. Stores in the list where they are.
+ */
+static napi_value load_messages(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  struct iovec *vectors[MANY], *vector = task.vectors;
+  int64_t count = posix_int(&c, 0), error = 0;
+  struct space left = {posix_int(&c, 3), posix_int(&c, 4), posix_int(&c, 5), posix_int(&c, 6), posix_int(&c, 7)};
+  if (count < 1 || count > task.count || left.data > left.data_end || left.control > left.control_end) return posix_number(env, -EINVAL);
+  uint32_t *list = (uint32_t *)posix_bytes(&c, 2, 0, count * FIELDS * (int64_t)sizeof *list);
+  uint8_t *base = posix_bytes(&c, 1, 0, left.data_end);
+  if (!list || !base || !posix_bytes(&c, 1, 0, left.control_end) || !posix_bytes(&c, 1, left.names, MANY * NAME_ROOM)) return posix_number(env, -EINVAL);
+  int good = 0;
+  for (; good < count; vector += task.headers[good++].msg_hdr.msg_iovlen) {
+    vectors[good] = vector;
+    if ((error = room_for(good, vector, list + (size_t)good * FIELDS, &left)) < 0) break;
+  }
+  if (!good) return posix_number(env, error);
+  if (load(base, list, vectors, 0, good) == 0) return posix_number(env, good);
+  for (int i = 0; i < good; i++)
+    if (load(base, list, vectors, i, i + 1) < 0) return posix_number(env, i ? i : -EFAULT);
+  return posix_number(env, good);
+}
+
+/** posixStoreCounts(count, list: Uint32Array): the results in the list into the msg_len of the mmsghdrs read last, the first of them: 0 or -EFAULT. */
+static napi_value store_counts(napi_env env, napi_callback_info info) {
+  struct call c = posix_call(env, info);
+  int64_t count = posix_int(&c, 0);
+  if (count < 1 || count > task.count || task.size != sizeof(struct mmsghdr)) return posix_number(env, -EINVAL);
+  const uint32_t *list = (const uint32_t *)posix_bytes(&c, 1, 0, count * FIELDS * (int64_t)sizeof *list);
+  if (!list) return posix_number(env, -EINVAL);
+  for (int i = 0; i < count; i++) task.headers[i].msg_len = list[(size_t)i * FIELDS + RESULT];
+  struct transfer t = {.tid = task.tid};
+  add(&t, process_vm_writev, task.headers, (void *)(uintptr_t)task.address, count * task.size);
+  flush(&t, process_vm_writev);
+  return posix_number(env, t.failed ? -EFAULT : 0);
+}
+
 const struct posix_function POSIX_MESSAGE[] = {
-    {"posixReadHeaders", read_headers}, {"posixStoreMessages", store_messages}, {NULL, NULL},
+    {"posixReadHeaders", read_headers}, {"posixStoreMessages", store_messages}, {"posixLoadMessages", load_messages},
+    {"posixStoreCounts", store_counts}, {NULL, NULL},
 };

@@ -15,8 +15,6 @@
 #ifndef PIDFD_THREAD
 #define PIDFD_THREAD O_EXCL /* Linux 6.9 */
 #endif
-/** As IOV_MAX of the kernel. */
-#define REMOTE_IOV 1024
 /** Pidfds kept. */
 #define KNOWN 16
 
@@ -42,36 +40,6 @@ static napi_value task_write(napi_env env, napi_callback_info info) {
   struct iovec local = {src, len}, remote = {(void *)(uintptr_t)posix_int(&c, 1), len};
   ssize_t n = process_vm_writev(posix_int(&c, 0), &local, 1, &remote, 1, 0);
   return posix_number(env, n == len ? n : -EFAULT);
-}
-
-/** The iovec array of a task; its total length in bytes, or -errno. */
-static int64_t remote_iov(int pid, uint64_t address, int64_t count, struct iovec *iov) {
-  if (count < 0 || count > REMOTE_IOV) return -EMSGSIZE;
-  if (count == 0) return 0;
-  size_t bytes = count * sizeof *iov;
-  struct iovec local = {iov, bytes}, remote = {(void *)(uintptr_t)address, bytes};
-  if (process_vm_readv(pid, &local, 1, &remote, 1, 0) != (ssize_t)bytes) return -EFAULT;
-  int64_t total = 0;
-  for (int64_t i = 0; i < count; i++) {
-    if (iov[i].iov_len > SSIZE_MAX - (size_t)total) return -EINVAL;
-    total += iov[i].iov_len;
-  }
-  return total;
-}
-
-/** posixGather(pid, iovec address, count, array, offset, room): bytes gathered from the task; -EMSGSIZE when they exceed the room. */
-static napi_value task_gather(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  struct iovec iov[REMOTE_IOV];
-  int64_t count = posix_int(&c, 2), room = posix_int(&c, 5);
-  uint8_t *dst = posix_bytes(&c, 3, posix_int(&c, 4), room);
-  if (!dst) return posix_number(env, -EINVAL);
-  int pid = posix_int(&c, 0);
-  int64_t total = remote_iov(pid, posix_int(&c, 1), count, iov);
-  if (total > room) total = -EMSGSIZE;
-  if (total <= 0) return posix_number(env, total);
-  struct iovec local = {dst, total};
-  return posix_number(env, process_vm_readv(pid, &local, 1, iov, count, 0) == total ? total : -EFAULT);
 }
 
 /** The process of a thread, by /proc. */
@@ -274,8 +242,7 @@ static napi_value task_forget(napi_env env, napi_callback_info info) {
 }
 
 const struct posix_function POSIX_TASK[] = {
-    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixGather", task_gather},
-    {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {"posixStore", task_store},
+    {"posixRead", task_read}, {"posixWrite", task_write}, {"posixTaskReceive", task_receive}, {"posixCollect", task_collect}, {"posixDeliver", task_deliver}, {"posixStore", task_store},
     {"posixTaskFlags", task_flags}, {"posixTaskRelease", task_release},
     {"posixForgetTasks", task_forget}, {NULL, NULL},
 };

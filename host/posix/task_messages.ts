@@ -1,4 +1,4 @@
-// Received messages on their way to the headers of a recvmsg or recvmmsg: each is in linear memory, a list says where (native/message.c).
+// Messages of a task's sendmsg, sendmmsg, recvmsg and recvmmsg: each is in linear memory, a list says where (native/message.c).
 import { CONTROL, CONTROL_SIZE, DATA, DATA_SIZE, MSG_CONTROLLEN, MSG_FLAGS, MSG_NAMELEN } from '../abi/constants.js';
 import type { CoreExports } from '../abi/exports.js';
 import type { CoreMemory } from '../memory.js';
@@ -16,7 +16,7 @@ const NAMES = DATA + DATA_SIZE - (MANY + 1) * ADDRESS_MAX;
 /** Room that the next message must have: the largest there is, and all ancillary data that options can ask for, bytes. */
 const LARGEST = 65536, CONTROL_LARGEST = 4096;
 
-export class Received {
+export class TaskMessages {
   private readonly list = new Uint32Array(MANY * FIELDS);
   /** Behind the data and the ancillary data of the list. */
   private dataEnd = DATA;
@@ -28,6 +28,19 @@ export class Received {
   readHeaders(call: Call, address: number, count: number, size: number): number {
     return this.native.posixReadHeaders(call.tid, address, Math.min(count, MANY), size);
   }
+  /** The list is what the task sends by the first `count` headers: how many before one that cannot be read, or had no room; -errno of the first. */
+  load(count: number): number {
+    return this.native.posixLoadMessages(count, this.mem.u8, this.list, DATA, NAMES, CONTROL, CONTROL + CONTROL_SIZE, NAMES);
+  }
+  /** A record for sending message i. */
+  record(i: number): number {
+    const { list } = this, f = i * FIELDS, named = list[f + NAME_LENGTH], controls = list[f + CONTROL_LENGTH];
+    return this.messages.recordAt(named ? list[f + NAME_AT] : 0, named, list[f + DATA_AT], list[f + LENGTH], controls ? list[f + CONTROL_AT] : 0, controls);
+  }
+  /** Message i was sent, `n` bytes of it. */
+  sent(i: number, n: number): void { this.list[i * FIELDS + RESULT] = n; }
+  /** Store the bytes sent of the first `count` messages into their headers; 0 or -errno. */
+  storeCounts(count: number): number { return this.native.posixStoreCounts(count, this.list); }
   /** The list is this one message, which is at DATA. */
   put(d: Datagram): void {
     this.mem.u8.set(d.address, this.messages.name);
