@@ -9,11 +9,12 @@
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_NETLINK, AF_PACKET, EAGAIN, EDESTADDRREQ, EFAULT, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
-  MSG_WAITFORONE, SHUT_RDWR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_SNDBUF,
+  AF_NETLINK, EAGAIN, EDESTADDRREQ, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  SHUT_RDWR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_SNDBUF,
 } from './linux.js';
-import { MMSGHDR_BYTES, MSGHDR_BYTES, SCRATCH, type Call } from './call.js';
+import { MSGHDR_BYTES, SCRATCH, type Call } from './call.js';
 import { replacePair } from './error_pair.js';
+import { manySends, receiveMany } from './many_messages.js';
 import type { Datagram } from './message.js';
 import { PosixSocket } from './socket.js';
 
@@ -21,8 +22,6 @@ import { PosixSocket } from './socket.js';
 const BURST = 64;
 /** Addresses kept before looking at how many datagrams the program has read without telling. */
 const RESYNC = 64;
-/** As UIO_MAXIOV: most messages of one sendmmsg or recvmmsg. */
-const MMSG_MAX = 1024;
 const NONE = new Uint8Array(0);
 /** How long a datagram waits for the notified call of a program that has been waiting in such calls, ns. */
 const GRACE_NS = 200e3;
@@ -47,13 +46,13 @@ interface Queued {
 }
 
 export class DatagramSocket extends PosixSocket {
-  private readonly queue: Queued[] = [];
+  readonly queue: Queued[] = [];
   /** Sum of the costs in `queue`. */
   private cost = 0;
   private readable = false;
   private writable = true;
   /** An error to be told by the next notified call, errno. */
-  private error = 0;
+  error = 0;
   /**
    * The program waits in notified calls: datagrams stay in the core, from where such a call takes them at a third of the
    * price. One that is not called for within GRACE_NS shows that the program polls, or reads natively: then as before.
@@ -72,10 +71,10 @@ export class DatagramSocket extends PosixSocket {
   private sparing = false;
   /** The pair can show errors, and shows one. */
   private shows = false;
-  private raised = false;
+  raised = false;
   private raising = false;
   /** Taken from the core when the pair had no room. */
-  private kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
+  kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
 
   onData(events: number): void {
     if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) this.readable = true;
@@ -99,7 +98,7 @@ export class DatagramSocket extends PosixSocket {
     this.shows = replacePair(this, call);
   }
   /** Let the pair show an error while there is one, and none otherwise. `fresh`: there is a new one. */
-  private settle(fresh = false): void {
+  settle(fresh = false): void {
     if (!this.shows || this.closed || this.raising) return;
     const pending = this.error !== 0 || (this.sup.core.sys_poll(this.handle) & Poll.ERR) !== 0;
     if (!pending) this.lower();
@@ -143,7 +142,7 @@ export class DatagramSocket extends PosixSocket {
     this.cost -= (this.queue.shift() as Queued).cost;
   }
   /** Take a wake-up that is next in the pair out of it. */
-  private unwake(): void {
+  unwake(): void {
     this.resync();
     if (!this.queue[0]?.wake) return;
     this.withEnd((end) => {
@@ -263,7 +262,7 @@ export class DatagramSocket extends PosixSocket {
 
   // ---- receiving ----
   /** The next datagram to DATA, or -errno. */
-  private take(call: Call, flags: number): Datagram | number {
+  take(call: Call, flags: number): Datagram | number {
     const d = this.takeNext(call, flags);
     this.settle();
     return d;
@@ -305,7 +304,7 @@ export class DatagramSocket extends PosixSocket {
     return datagram;
   }
   /** A notified call has taken a datagram. */
-  private took(): void {
+  took(): void {
     this.taken = this.sparing = true;
     this.sup.more = this.direct && (this.queue.length > 0 || (this.sup.core.sys_poll(this.handle) & Poll.IN) !== 0);
   }
@@ -315,7 +314,7 @@ export class DatagramSocket extends PosixSocket {
     // The descriptor is asked only when it matters: that costs a system call.
     const nonblock = (): boolean => (flags & (MSG_DONTWAIT | MSG_ERRQUEUE)) !== 0 || call.nonblock;
     if (call.nr === numbers.recvmmsg) {
-      this.receiveMany(call, flags, nonblock());
+      receiveMany(this, call, flags, nonblock());
       return;
     }
     const waits = this.direct || !nonblock();
@@ -354,7 +353,7 @@ export class DatagramSocket extends PosixSocket {
     return true;
   }
   /** Before a call is answered: what is left shows to poll. */
-  private offer(): void {
+  offer(): void {
     const { taskMessages, core } = this.sup;
     if (this.direct || !this.sparing || this.queue.length || this.kept || !this.writable || this.closed || !(core.sys_poll(this.handle) & Poll.IN)) return;
     const next = taskMessages.next(core, this.handle, this.sup.coreIoctl(this.handle, FIONREAD));
@@ -362,7 +361,7 @@ export class DatagramSocket extends PosixSocket {
     else if (!this.push(next.datagram, next.place)) this.kept = { bytes: this.sup.mem.u8.slice(next.place, next.place + next.datagram.length), datagram: next.datagram };
   }
   /** Messages [from, to) of the list stay to be received, as far as there is room. */
-  private giveBack(from: number, to: number): void {
+  giveBack(from: number, to: number): void {
     const { taskMessages, mem } = this.sup;
     for (let i = from; i < to; i++) {
       const d = taskMessages.datagram(i), at = taskMessages.place(i);
@@ -371,51 +370,6 @@ export class DatagramSocket extends PosixSocket {
       return;
     }
   }
-  /** Receive for headers of a recvmmsg, `wanted` of them from `at` on: how many were stored, or -errno of the first; an error behind it is kept. */
-  private receiveSome(call: Call, at: number, wanted: number, flags: number): number {
-    const { taskMessages, core } = this.sup;
-    // Those of the pair, and errors, come first and one by one; the core's are taken together.
-    this.unwake();
-    const several = this.family !== AF_PACKET && this.family !== AF_NETLINK && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) &&
-      !this.error && !this.raised && !this.queue.length && !this.kept;
-    const headers = taskMessages.readHeaders(call, at, several ? wanted : 1, MMSGHDR_BYTES);
-    if (headers < 0) return headers;
-    let n = 1;
-    if (several) {
-      n = taskMessages.gather(core, this.handle, headers, (errno) => { if (errno !== EAGAIN) this.error ||= errno; });
-      this.settle();
-      if (n < 0) return n;
-      this.took();
-    } else {
-      const d = this.take(call, flags);
-      if (typeof d === 'number') return d;
-      taskMessages.put(d);
-    }
-    const stored = taskMessages.store(n, flags);
-    // As in the kernel the one whose place is bad is lost, and those behind it are not.
-    if (stored < n) {
-      this.giveBack(Math.max(0, stored) + 1, n);
-      if (stored > 0) this.error ||= EFAULT;
-    }
-    return stored;
-  }
-  /** recvmmsg: all that were asked for, unless it may not wait or waits for the first only (its time limit is not kept). */
-  private receiveMany(call: Call, flags: number, nonblock: boolean): void {
-    const wanted = Math.min(call.uint(2), MMSG_MAX);
-    let got = 0;
-    const attempt = (): boolean => {
-      let r = 0;
-      while (got < wanted && (r = this.error && got ? -EAGAIN : this.receiveSome(call, call.long(1) + got * MMSGHDR_BYTES, wanted - got, flags)) > 0) got += r;
-      if (r === -EAGAIN && !nonblock && !(got && flags & MSG_WAITFORONE) && !(got && this.error)) return false;
-      // An error after the first is told by the next call.
-      if (got && r < 0 && r !== -EAGAIN) this.error ||= -r;
-      if (got) this.offer();
-      call.answer(got || r);
-      return true;
-    };
-    if (!attempt()) this.hold('readers', call, this.receiveTimeout, () => got || -EAGAIN, () => !call.valid() || attempt());
-  }
-
   // ---- sending ----
   send(call: Call): void {
     const { numbers } = this.sup;
@@ -427,7 +381,7 @@ export class DatagramSocket extends PosixSocket {
       return;
     }
     const flags = call.nr === numbers.sendmsg ? call.int(2) : call.int(3);
-    const attempt = call.nr === numbers.sendmmsg ? this.manySends(call, flags) : () => this.trySend(call, flags);
+    const attempt = call.nr === numbers.sendmmsg ? manySends(this, call, flags) : () => this.trySend(call, flags);
     if (attempt()) return;
     if (flags & MSG_DONTWAIT || call.nonblock) call.answer(-EAGAIN);
     else this.hold('writers', call, this.sendTimeout, () => -EAGAIN, () => !call.valid() || attempt());
@@ -447,45 +401,10 @@ export class DatagramSocket extends PosixSocket {
     call.answer(r);
     return true;
   }
-  private sentSome(n: number): void {
+  sentSome(n: number): void {
     if (this.family === AF_NETLINK && n >= 0) this.sup.netlinkSent();
     this.settle();
   }
-  /** Send by headers of a sendmmsg, `wanted` of them from `at` on: how many were sent, and in `error` why no more, 0 or -errno. */
-  private sendSome(call: Call, at: number, wanted: number, flags: number): { sent: number; error: number } {
-    const { taskMessages, core } = this.sup;
-    const headers = taskMessages.readHeaders(call, at, wanted, MMSGHDR_BYTES), n = headers < 0 ? headers : taskMessages.load(headers);
-    if (n < 0) return { sent: 0, error: n };
-    if (!call.valid()) return { sent: 0, error: -EINTR };
-    let sent = 0, error = 0;
-    for (; sent < n; sent++) {
-      error = core.sys_sendmsg(this.handle, taskMessages.record(sent), flags | MSG_DONTWAIT);
-      if (error < 0) break;
-      taskMessages.sent(sent, error);
-    }
-    if (sent) {
-      this.sentSome(0);
-      if (taskMessages.storeCounts(sent) < 0) return { sent: 0, error: -EFAULT };
-    }
-    return { sent, error: Math.min(0, error) };
-  }
-  private manySends(call: Call, flags: number): () => boolean {
-    const wanted = Math.min(call.uint(2), MMSG_MAX);
-    let sent = 0;
-    return () => {
-      let error = 0;
-      while (sent < wanted && error === 0) {
-        const r = this.sendSome(call, call.long(1) + sent * MMSGHDR_BYTES, wanted - sent, flags);
-        sent += r.sent;
-        error = r.error;
-      }
-      if (error === -EAGAIN && sent === 0) return false;
-      this.sup.sendFrames();
-      call.answer(sent || error);
-      return true;
-    };
-  }
-
   // ---- the rest ----
   connect(call: Call): void {
     call.answer(this.sup.coreConnect(this.handle, call));
