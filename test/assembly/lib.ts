@@ -4,6 +4,11 @@ import { addrCommonPrefix, addrMask, addrPrefixEqual } from "../../assembly/lib/
 import { csumAdd, csumBlockAdd, csumFinish, csumFold, csumReplace16 } from "../../assembly/lib/checksum";
 import { chacha20Block, drbgInit, randBytes } from "../../assembly/lib/drbg";
 import { sipHash } from "../../assembly/lib/hash";
+import { Aes } from "../../assembly/lib/crypto/aes";
+import { cmacFinal, cmacInit, cmacUpdate } from "../../assembly/lib/crypto/cmac";
+import { hmacFinal, hmacInit, hmacUpdate, macEqual } from "../../assembly/lib/crypto/hmac_sha1";
+import { Md5 } from "../../assembly/lib/crypto/md5";
+import { Sha1 } from "../../assembly/lib/crypto/sha1";
 import { Pool } from "../../assembly/lib/pool";
 import { seqIn, seqLt } from "../../assembly/lib/seq";
 import { Timer, timerCount, timerDeadline, timerInit, timerRun } from "../../assembly/core/timer";
@@ -32,6 +37,41 @@ export function drbg(seed: usize, out: usize, n: usize): void {
 export function siphash(p: usize, n: usize, key: usize, out: usize): void {
   store<u64>(out, sipHash(p, n, load<u64>(key), load<u64>(key, 8)));
 }
+
+// ---- crypto: each takes the `n` bytes at `p` in two parts, cut at `at` ----
+const MD5 = changetype<Md5>(memory.data(offsetof<Md5>(), 8));
+const SHA1 = changetype<Sha1>(memory.data(offsetof<Sha1>(), 8));
+const AES = changetype<Aes>(memory.data(352, 8));
+export function md5(p: usize, n: u32, at: u32, out: usize): void {
+  MD5.init();
+  MD5.update(p, at);
+  MD5.update(p + at, n - at);
+  MD5.final(out);
+}
+export function sha1(p: usize, n: u32, at: u32, out: usize): void {
+  SHA1.init();
+  SHA1.update(p, at);
+  SHA1.update(p + at, n - at);
+  SHA1.final(out);
+}
+export function hmac_sha1(p: usize, n: u32, at: u32, out: usize, key: usize, keyLen: u32): void {
+  hmacInit(key, keyLen);
+  hmacUpdate(p, at);
+  hmacUpdate(p + at, n - at);
+  hmacFinal(out);
+}
+export function aes128(p: usize, out: usize, key: usize): void {
+  assert(Aes.size == 352);
+  AES.init(key);
+  AES.encrypt(p, out);
+}
+export function cmac(p: usize, n: u32, at: u32, out: usize, key: usize): void {
+  cmacInit(key);
+  cmacUpdate(p, at);
+  cmacUpdate(p + at, n - at);
+  cmacFinal(out);
+}
+export function mac_equal(a: usize, b: usize, n: u32): bool { return macEqual(a, b, n); }
 
 export function seq_lt(a: u32, b: u32): bool { return seqLt(a, b); }
 export function seq_in(x: u32, lo: u32, hi: u32): bool { return seqIn(x, lo, hi); }
