@@ -122,7 +122,9 @@ export const Usage = {
   FILTERS: 21,
   TIMERS: 22,
   GROUP_FILTERS: 23,
-  COUNT: 24,
+  TCP_AUTHS: 24,
+  TCP_KEYS: 25,
+  COUNT: 26,
 } as const;
 /** Usage value -> name. */
 export const UsageName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Usage).map(([k, v]) => [v, k]));
@@ -190,6 +192,7 @@ export const Errno = {
   EALREADY: 114,
   EINPROGRESS: 115,
   ESTALE: 116,
+  EKEYREJECTED: 129,
 } as const;
 /** Errno value -> name. */
 export const ErrnoName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Errno).map(([k, v]) => [v, k]));
@@ -274,7 +277,11 @@ export const Drop = {
   RAW_CSUM: 76,
   NETLINK_MALFORMED: 77,
   CHECKSUM_START: 78,
-  COUNT: 79,
+  TCP_AUTH_HDR: 79,
+  TCP_MD5NOTFOUND: 80,
+  TCP_MD5UNEXPECTED: 81,
+  TCP_MD5FAILURE: 82,
+  COUNT: 83,
 } as const;
 /** Drop value -> name. */
 export const DropName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Drop).map(([k, v]) => [v, k]));
@@ -435,7 +442,10 @@ export const Mib = {
   UdpLite6RcvbufErrors: 152,
   UdpLite6SndbufErrors: 153,
   UdpLite6InCsumErrors: 154,
-  COUNT: 155,
+  TcpExtTCPMD5NotFound: 155,
+  TcpExtTCPMD5Unexpected: 156,
+  TcpExtTCPMD5Failure: 157,
+  COUNT: 158,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));

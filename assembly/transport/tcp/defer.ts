@@ -80,7 +80,7 @@ function refuse(r: Request): i32 {
   const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, 0);
   if (!f) return 0;
   mibInc(Mib.TcpOutRsts);
-  replySend(f, r.lport, r.rport, 0, r.rcvIsn + 1, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0);
+  replySend(f, r.lport, r.rport, 0, r.rcvIsn + 1, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0, tcb(r.listener).auth);
   return 0;
 }
 

@@ -3,6 +3,7 @@ import { Errno } from "../../abi";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { writeSpace } from "./ack";
+import { md5Setsockopt } from "./auth/options";
 import { CA_NAME_MAX, caByName, caInfo, caInit, caName } from "./congestion/congestion";
 import { FastopenMode } from "./fastopen";
 import { fastopenKeyBytes, fastopenKeys, fastopenSetKeys } from "./fastopen_listen";
@@ -15,8 +16,8 @@ import { keepaliveUpdate } from "./timer";
 
 const enum Opt {
   NODELAY = 1, MAXSEG = 2, CORK = 3, KEEPIDLE = 4, KEEPINTVL = 5, KEEPCNT = 6, SYNCNT = 7, LINGER2 = 8, DEFER_ACCEPT = 9,
-  WINDOW_CLAMP = 10, INFO = 11, QUICKACK = 12, CONGESTION = 13, THIN_LINEAR_TIMEOUTS = 16, THIN_DUPACK = 17,
-  USER_TIMEOUT = 18, REPAIR = 19, FASTOPEN = 23, TIMESTAMP = 24, NOTSENT_LOWAT = 25, CC_INFO = 26, FASTOPEN_CONNECT = 30, ULP = 31,
+  WINDOW_CLAMP = 10, INFO = 11, QUICKACK = 12, CONGESTION = 13, MD5SIG = 14, THIN_LINEAR_TIMEOUTS = 16, THIN_DUPACK = 17,
+  USER_TIMEOUT = 18, REPAIR = 19, FASTOPEN = 23, TIMESTAMP = 24, NOTSENT_LOWAT = 25, CC_INFO = 26, FASTOPEN_CONNECT = 30, ULP = 31, MD5SIG_EXT = 32,
   FASTOPEN_KEY = 33, FASTOPEN_NO_COOKIE = 34, INQ = 36,
 }
 const MAX_KEEPIDLE: i32 = 32767;
@@ -129,6 +130,7 @@ export function tcpSetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
   if (name == Opt.ULP) return -Errno.ENOENT;
   if (name == Opt.FASTOPEN_KEY) return fastopenSetKeys(tp, p, len) ? 0 : -Errno.EINVAL;
   if (len < 4) return -Errno.EINVAL;
+  if (name == Opt.MD5SIG || name == Opt.MD5SIG_EXT) return md5Setsockopt(sk, p, len, name == Opt.MD5SIG_EXT);
   const v = load<i32>(p);
   switch (name) {
     case <u32>Opt.NODELAY:

@@ -16,6 +16,7 @@ import {
   TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptFastopen, putOptMss, putOptSackPermitted,
   putOptTimestamps, putOptWscale,
 } from "../../wire/tcp";
+import { TCPOLEN_AUTH_TSTAMP, authLength } from "./auth/sign";
 import { caNeedsEcn } from "./congestion/congestion";
 import { FO } from "./fastopen";
 import { FastopenSyn, fastopenOpen, fastopenSyn } from "./fastopen_listen";
@@ -161,7 +162,7 @@ function synAck(f: Flow, r: Request, tsval: u32): void {
   th.flags = TcpFlag.SYN | TcpFlag.ACK | (r.ecnOk ? <u32>TcpFlag.ECE : 0);
   th.window = min<u32>(r.rcvWnd, 65535);
   th.urgent = 0;
-  sendReply(skb, f, th);
+  sendReply(skb, f, th, tcb(r.listener).auth);
 }
 
 /** Fill `r` from the segment in IN (a SYN, or the ACK of a cookie) and the options decoded into it. */
@@ -200,6 +201,8 @@ function requestOptions(r: Request, lsk: Sock, f: Flow, cookie: bool): void {
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
   // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
   r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
+  // As Linux: where the signature leaves no room for timestamps and SACK blocks, SACK is worth more.
+  if (lt.auth && !cookie && r.sackOk && authLength(lt.auth, IN.saddr) > TCPOLEN_AUTH_TSTAMP) r.tsOk = false;
   requestWindow(r, lt, receiveMss(f, lt.userMss));
   r.sent = now();
 }
