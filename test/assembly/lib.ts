@@ -11,6 +11,7 @@ import { Md5 } from "../../assembly/lib/crypto/md5";
 import { Sha1 } from "../../assembly/lib/crypto/sha1";
 import { Pool } from "../../assembly/lib/pool";
 import { seqIn, seqLt } from "../../assembly/lib/seq";
+import { aoHeader, aoMasterKey, aoTrafficKey, macFinal, macUpdate } from "../../assembly/transport/tcp/auth/mac";
 import { Timer, timerCount, timerDeadline, timerInit, timerRun } from "../../assembly/core/timer";
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
@@ -72,6 +73,19 @@ export function cmac(p: usize, n: u32, at: u32, out: usize, key: usize): void {
   cmacFinal(out);
 }
 export function mac_equal(a: usize, b: usize, n: u32): bool { return macEqual(a, b, n); }
+
+/** Traffic key at `out`; addresses of 16 bytes at `pair` and behind it. */
+export function ao_traffic_key(alg: u32, key: usize, keyLen: u32, pair: usize, v4: bool, sport: u32, dport: u32, sisn: u32, disn: u32, out: usize): void {
+  aoTrafficKey(alg, key, keyLen, pair, pair + 16, v4, sport, dport, sisn, disn, out);
+}
+export function ao_master_key(key: usize, n: u32, out: usize): void { aoMasterKey(key, n, out); }
+/** MAC of the segment of `len` bytes at `th` at `out`. */
+export function ao_mac(alg: u32, traffic: usize, sne: u32, pair: usize, v4: bool, th: usize, len: u32, option: u32, macLen: u32, exclude: bool, out: usize): void {
+  aoHeader(alg, traffic, sne, pair, pair + 16, v4, len, th, th + option, macLen, exclude);
+  const hlen = (<u32>load<u8>(th, 12) >> 4) << 2;
+  macUpdate(alg, th + hlen, len - hlen);
+  macFinal(alg, out);
+}
 
 export function seq_lt(a: u32, b: u32): bool { return seqLt(a, b); }
 export function seq_in(x: u32, lo: u32, hi: u32): bool { return seqIn(x, lo, hi); }
