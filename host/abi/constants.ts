@@ -145,6 +145,7 @@ export const Errno = {
   EINTR: 4,
   EIO: 5,
   ENXIO: 6,
+  E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
@@ -281,7 +282,11 @@ export const Drop = {
   TCP_MD5NOTFOUND: 80,
   TCP_MD5UNEXPECTED: 81,
   TCP_MD5FAILURE: 82,
-  COUNT: 83,
+  TCP_AONOTFOUND: 83,
+  TCP_AOUNEXPECTED: 84,
+  TCP_AOKEYNOTFOUND: 85,
+  TCP_AOFAILURE: 86,
+  COUNT: 87,
 } as const;
 /** Drop value -> name. */
 export const DropName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Drop).map(([k, v]) => [v, k]));
@@ -445,7 +450,12 @@ export const Mib = {
   TcpExtTCPMD5NotFound: 155,
   TcpExtTCPMD5Unexpected: 156,
   TcpExtTCPMD5Failure: 157,
-  COUNT: 158,
+  TcpExtTCPAORequired: 158,
+  TcpExtTCPAOBad: 159,
+  TcpExtTCPAOKeyNotFound: 160,
+  TcpExtTCPAOGood: 161,
+  TcpExtTCPAODroppedIcmps: 162,
+  COUNT: 163,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));

@@ -8,7 +8,7 @@ import { now } from "../../core/time";
 import { FLOW_BROADCAST, FLOW_MULTICAST, flowRoute } from "../../network/flow";
 import { bindCheck } from "../datagram";
 import { portCount, portEphemeral } from "../port";
-import { authConnect } from "./auth/sign";
+import { authAllowed, authConnect } from "./auth/sign";
 import { Chrono, chronoStart } from "./chrono";
 import { emitSyn } from "./emit";
 import { FO, fastopenCheck, fastopenSpace } from "./fastopen";
@@ -155,6 +155,7 @@ function prepare(sk: Sock, tp: Tcb, addr: usize, port: u32, scope: u32): i32 {
   flowSetup(tp, sk);
   let r = flowRoute(tp.flow);
   if (r >= 0 && tp.flow.flags & (FLOW_BROADCAST | FLOW_MULTICAST)) r = -Errno.ENETUNREACH;
+  if (r >= 0 && tp.auth) r = authAllowed(tp, tp.flow.dst);
   if (r >= 0) r = pickTuple(sk, tp, port);
   if (r < 0) {
     sk.rport = 0;

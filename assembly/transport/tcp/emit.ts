@@ -10,7 +10,7 @@ import {
   IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
   putOptFastopen, putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
-import { authPut, authSign } from "./auth/sign";
+import { authPutOwn, authSign } from "./auth/sign";
 import { caNeedsEcn, caTxStart } from "./congestion/congestion";
 import { FO } from "./fastopen";
 import { sackBlocks } from "./mss";
@@ -109,7 +109,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   // Before the options: choosing the window may change what they say.
   const window = syn ? min<u32>(tp.rcvWnd, 65535) : selectWindow(tp);
   let optEnd = syn ? synOptions(tp, th.options) : dataOptions(tp, th.options);
-  if (tp.authLen) optEnd = authPut(tp.auth, f.dst, optEnd);
+  if (tp.authLen) optEnd = authPutOwn(tp, optEnd);
   const hlen = <u32>(optEnd - th.ptr);
   skb.put(hlen - TCP_HLEN);
   th.sport = sk.lport;

@@ -17,7 +17,8 @@ import { ETH_P_IP } from "../../wire/ethernet";
 import { IPPROTO_TCP, TCP_HLEN, TcpFlag, TcpHeader } from "../../wire/tcp";
 import { tproxyFind } from "../tproxy";
 import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "./ack";
-import { authCheck, authStray } from "./auth/check";
+import { authConnection, authListener, authRequest, authStray, authTimeWait } from "./auth/check";
+import { authPeer } from "./auth/sign";
 import { challengeAck } from "./challenge";
 import { caNeedsEcn } from "./congestion/congestion";
 import { dctcpReceive } from "./congestion/dctcp";
@@ -112,16 +113,16 @@ function demux(skb: Skb): void {
   const sk = connFind(h, IN.daddr, IN.saddr, IN.dport, IN.sport, IN.ifindex);
   if (sk) {
     const tp = tcb(sk);
-    if (!(tp.auth | OPT.auth) || authCheck(tp.auth, skb)) connInput(tp, skb);
+    if (!(tp.auth | OPT.auth) || authConnection(tp, skb)) connInput(tp, skb);
     return;
   }
   let isn: u32 = 0;
   const m = miniFind(h, IN.daddr, IN.saddr, IN.dport, IN.sport, IN.ifindex);
   if (m) {
     if (m.kind == MiniKind.REQUEST) {
-      const auth = tcb(changetype<Request>(m).listener).auth;
-      if (auth | OPT.auth && !authCheck(auth, skb)) return;
-      const child = requestInput(changetype<Request>(m), skb);
+      const r = changetype<Request>(m);
+      if (tcb(r.listener).auth | OPT.auth && !authRequest(r, skb)) return;
+      const child = requestInput(r, skb);
       if (child) connInput(child, skb);
       return;
     }
@@ -137,7 +138,7 @@ function demux(skb: Skb): void {
     return;
   }
   const auth = tcb(lsk).auth;
-  if (auth | OPT.auth && !authCheck(auth, skb)) return;
+  if (auth | OPT.auth && !authListener(auth, skb)) return;
   if (isn) {
     requestSyn(lsk, isn, skb);
     return;
@@ -153,9 +154,9 @@ function listener(): Sock | null {
 
 // A SYN may open a new connection, under the keys of a listener; anything else is under those of the old one.
 function timeWaitAuth(tw: TimeWait, skb: Skb): bool {
-  if ((IN.flags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) != TcpFlag.SYN) return authCheck(tw.auth, skb);
+  if ((IN.flags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) != TcpFlag.SYN) return authTimeWait(tw.auth, tw.rcvNxt, skb);
   const lsk = listener();
-  return authCheck(lsk ? tcb(lsk).auth : tw.auth, skb);
+  return lsk ? authListener(tcb(lsk).auth, skb) : authTimeWait(tw.auth, tw.rcvNxt, skb);
 }
 
 /** A segment of a connection. */
@@ -303,6 +304,7 @@ function synSent(tp: Tcb, skb: Skb): bool {
 // Both SYNs are known: what is in force from here on (RFC 7323 1.3, RFC 2018 2, RFC 9293 3.7.1).
 function negotiate(tp: Tcb): void {
   tp.irs = IN.seq;
+  if (tp.auth) authPeer(tp);
   if (!OPT.hasWscale) tp.wscaleOk = false;
   if (tp.wscaleOk) tp.sndWscale = OPT.wscale;
   else {

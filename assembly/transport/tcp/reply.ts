@@ -2,12 +2,12 @@
 // TIME_WAIT and of a request.
 import { addrCopy, addrIsV4, v6IsLinkLocal } from "../../lib/addr";
 import { Mib, mibInc } from "../../core/mib";
-import { Skb, skbAlloc } from "../../core/skb";
+import { Skb, skbAlloc, skbFree } from "../../core/skb";
 import { FLOW_ANYSRC, FLOW_FOREIGN_SRC, Flow, flowRoute, ipOutput } from "../../network/flow";
-import { IPPROTO_TCP, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptTimestamps } from "../../wire/tcp";
+import { AuthOption, IPPROTO_TCP, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptTimestamps } from "../../wire/tcp";
 import { authLength, authPut, authSign } from "./auth/sign";
 import { checksumPartial, flowPseudo } from "./emit";
-import { IN } from "./segin";
+import { IN, OPT } from "./segin";
 
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
 
@@ -47,6 +47,10 @@ export function replySend(f: Flow, lport: u32, rport: u32, seq: u32, ack: u32, f
 export function sendReply(skb: Skb, f: Flow, th: TcpHeader, auth: usize): void {
   skb.trans = th.ptr;
   const n = authLength(auth, f.dst);
+  if (n < 0) {
+    skbFree(skb);
+    return;
+  }
   if (n) {
     authPut(auth, f.dst, skb.put(n));
     th.headerLen = skb.len;
@@ -59,7 +63,8 @@ export function sendReply(skb: Skb, f: Flow, th: TcpHeader, auth: usize): void {
 
 /** RST in answer to the segment in IN. */
 export function replyReset(): void {
-  if (IN.has(TcpFlag.RST)) return;
+  // Without the sequence numbers that TCP-AO signs with nothing can be said (RFC 5925 7.7).
+  if (IN.has(TcpFlag.RST) || (OPT.auth == <u32>AuthOption.AO && !IN.auth)) return;
   const f = replyFlow(IN.daddr, IN.saddr, IN.ifindex, 0);
   if (!f) return;
   mibInc(Mib.TcpOutRsts);

@@ -68,15 +68,23 @@ export function timeWaitKill(tw: TimeWait): void {
   POOL.release(changetype<usize>(tw));
 }
 
+// Its keys go with it, for they sign what it answers: those of TCP-AO, as on Linux; of an MD5 key a copy, the socket may use its own again.
+function keysFor(tp: Tcb): usize {
+  if (!tp.authLen) return 0;
+  const a = authOf(tp.auth);
+  if (a.current) return tp.auth;
+  const key = md5Find(a, tp.sk.raddr);
+  return key ? md5Copy(key, tp.sk.raddr) : 0;
+}
+
 /** The connection continues as a record in `state` for `time` ns (0 = the full TIME_WAIT); the socket is done. */
 export function enterTimeWait(tp: Tcb, state: u32, time: u64): void {
   const sk = tp.sk;
-  // Its keys go with it, for they sign what it answers; the socket may use its own again.
-  const key = tp.authLen ? md5Find(authOf(tp.auth), sk.raddr) : null, auth = key ? md5Copy(key, sk.raddr) : 0;
+  const auth = keysFor(tp);
   const p = POOL.used < sysctl(Sysctl.TCP_MAX_TW_BUCKETS) ? POOL.alloc() : 0;
-  if (!p || (key && !auth)) {
+  if (!p || (tp.authLen && !auth)) {
     if (p) POOL.release(p);
-    authFree(auth);
+    if (auth != tp.auth) authFree(auth);
     mibInc(Mib.TcpExtTCPTimeWaitOverflow);
     tcpDone(tp);
     return;
@@ -86,6 +94,10 @@ export function enterTimeWait(tp: Tcb, state: u32, time: u64): void {
   addrCopy(tw.key.laddr, tp.flow.src);
   addrCopy(tw.key.raddr, sk.raddr);
   tw.auth = auth;
+  if (auth == tp.auth) {
+    tp.auth = 0;
+    tp.authLen = 0;
+  }
   tw.lport = sk.lport;
   tw.rport = sk.rport;
   tw.ifindex = sk.boundIf;
