@@ -1,10 +1,11 @@
 // TCP-AO (RFC 5925): two stacks against each other, keys that roll over, sequence numbers that come round, what is dropped and counted, the
 // options of Linux. Keys and MACs have their vectors in test/transport/tcp_ao_vectors.test.ts.
+import { createHmac } from 'node:crypto';
 import * as assert from 'uvu/assert';
 import { parseIp } from '../../host/config/address.js';
 import * as A from '../../host/abi/constants.js';
 import { AF_INET, AF_INET6, OUR_MAC, PEER, PEER6, PEER_MAC, SOCK_STREAM, TestHost, US, US6 } from '../harness/host.js';
-import { be16, checksum, ethernet, ipv4, readIpv4, readIpv6, type Bytes } from '../harness/packet.js';
+import { be16, checksum, ethernet, ipv4, pseudo, readIpv4, readIpv6, type Bytes } from '../harness/packet.js';
 import { flagsOf, readTcp, tcpBytes, type Segment } from '../harness/tcp.js';
 import { suite } from '../harness/suite.js';
 
@@ -57,6 +58,20 @@ function info(h: TestHost, s: number): { bits: number; current: number; rnext: n
   return { bits: b[0], current: b[6], rnext: b[7], good: n(8), bad: n(16), notFound: n(24), required: n(32), icmps: n(40) };
 }
 
+/** RFC 5925 5.1 and RFC 5926 3 for HMAC-SHA-1-96 with all options covered: does a segment bear the MAC that `sne` makes? */
+function macIs(src: string, dst: string, segment: Bytes, key: string, sisn: number, disn: number, sne: number): boolean {
+  const word = (n: number): Bytes => Uint8Array.from([n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]), [a, b] = [parseIp(src)!, parseIp(dst)!];
+  const traffic = createHmac('sha1', text(key)).update(Uint8Array.from([1])).update('TCP-AO').update(a).update(b).update(segment.subarray(0, 4)).update(word(sisn)).update(word(disn)).update(Uint8Array.from([0, 160])).digest();
+  const plain = segment.slice(), hlen = (segment[12] >> 4) * 4;
+  let at = 20;
+  while (segment[at] !== 29) at += segment[at] === 1 ? 1 : segment[at + 1];
+  assert.ok(at < hlen);
+  plain.fill(0, 16, 18);
+  plain.fill(0, at + 4, at + 16);
+  const mac = createHmac('sha1', traffic).update(word(sne)).update(pseudo(src, dst, 6, segment.length)).update(plain).digest();
+  return mac.subarray(0, 12).equals(segment.subarray(at + 4, at + 16));
+}
+
 /** Two stacks and the wire between them: `us` listens at port 179, `peer` connects. */
 class Pair {
   /** What becomes of a segment: itself, others, or none. */
@@ -64,7 +79,7 @@ class Pair {
   listener = -1;
   server = -1;
   client = -1;
-  readonly seen: { from: string; s: Segment; option: Bytes }[] = [];
+  readonly seen: { from: string; s: Segment; option: Bytes; frame: Bytes }[] = [];
   private constructor(readonly us: TestHost, readonly peer: TestHost, readonly v6: boolean) {}
   static async create(v6 = false, sysctl: Record<string, string> = {}): Promise<Pair> {
     const us = await TestHost.create({ config: { sysctl } });
@@ -89,7 +104,7 @@ class Pair {
           const s = readTcp(ip.payload), hlen = (ip.payload[12] >> 4) * 4;
           let at = 20;
           while (at < hlen && ip.payload[at] !== 29) at += ip.payload[at] === 1 ? 1 : ip.payload[at + 1];
-          this.seen.push({ from, s, option: at < hlen ? ip.payload.slice(at, at + ip.payload[at + 1]) : new Uint8Array(0) });
+          this.seen.push({ from, s, option: at < hlen ? ip.payload.slice(at, at + ip.payload[at + 1]) : new Uint8Array(0), frame: f.bytes });
           for (const b of this.wire(f.bytes, s, from)) to.core.rx(0, [b]);
           idle = false;
           n++;
@@ -284,6 +299,16 @@ test('sequence numbers that come round: our extension and the peer’s, with wha
     p.move(who, 3_000_000);
     assert.ok(lost >= 10, 'nothing was lost around the end of the sequence space');
     p.move(who === 'us' ? 'peer' : 'us', 10_000);
+    // Both ends would agree on a mistake: each segment is also looked at by itself.
+    const isns = { us: p.seen.find((x) => x.s.flags === 'S.')!.s.seq, peer: p.seen.find((x) => x.s.flags === 'S')!.s.seq };
+    const counts = [0, 0];
+    for (const x of p.seen) {
+      if (x.s.flags === 'S') continue;
+      const from = x.from as 'us' | 'peer', to = from === 'us' ? 'peer' : 'us', sne = Number(x.s.seq < isns[from]);
+      assert.ok(macIs(p.ends[from], p.ends[to], readIpv4(x.frame).payload, 'a master key', isns[from], isns[to], sne), `${from} ${x.s.flags} ${x.s.seq}`);
+      if (from === who) counts[sne]++;
+    }
+    assert.ok(counts[0] > 100 && counts[1] > 100, String(counts));
     assert.is(p.us.core.mib('TcpExtTCPAOBad') + p.peer.core.mib('TcpExtTCPAOBad'), 0);
     p.end();
   }
@@ -313,6 +338,34 @@ test('resets: forged ones do nothing, ours are signed', async () => {
   const stray = tcpBytes(PEER, 55555, US, 4444, flagsOf('.'), 1, 2, 100, { raw: [29, 16, 100, 100, ...new Array<number>(12).fill(1)] });
   p.us.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 6 }, stray))]);
   assert.is(p.run(), 0);
+  p.end();
+});
+
+test('TIME_WAIT: a repeated FIN is answered with a signature, resets and segments without one do nothing', async () => {
+  const p = await Pair.create();
+  p.listen([{}]);
+  assert.ok(p.open([{}]));
+  p.us.close(p.server);
+  p.server = -1;
+  p.run();
+  p.peer.close(p.client);
+  p.client = -1;
+  p.run();
+  assert.is(p.us.core.x.usage(A.Usage.TIME_WAIT), 1);
+  const fin = p.seen.filter((x) => x.from === 'peer' && x.s.flags.includes('F')).at(-1)!, s = fin.s;
+  const put = (flags: string, seq: number, raw: number[] = []): void => p.us.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 6 }, tcpBytes(PEER, s.sport, US, 179, flagsOf(flags), seq, s.ack, 100, { raw })))]);
+  p.seen.length = 0;
+  put('R', s.seq + 1);
+  put('R', s.seq + 1, [29, 16, 100, 100, ...new Array<number>(12).fill(1)]);
+  put('F.', s.seq);
+  assert.is(p.run(), 0);
+  assert.equal([p.us.core.mib('TcpExtTCPAORequired'), p.us.core.mib('TcpExtTCPAOBad'), p.us.core.x.usage(A.Usage.TIME_WAIT)], [2, 1, 1]);
+  p.us.core.rx(0, [fin.frame]);
+  p.us.core.poll();
+  const [answer] = p.us.sent(0x0800);
+  const b = readIpv4(answer.bytes).payload;
+  assert.equal([readTcp(b).flags, readTcp(b).ack, b[32], b[33]], ['.', s.seq + 1, 29, 16]);
+  assert.ok(macIs(US, PEER, b, 'a master key', (s.ack - 2) >>> 0, (s.seq - 1) >>> 0, 0), 'the MAC of the connection');
   p.end();
 });
 
