@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Connections with TCP MD5 signatures (RFC 2385) by an ordinary program.
+"""Connections with TCP MD5 signatures (RFC 2385) or TCP-AO (RFC 5925) by an ordinary program.
 
   signed.py serve ADDRESS PORT COUNT [KEY PEER PREFIX]   greets, reads to the end, answers with the digest
   signed.py open ADDRESS PORT SIZE [KEY PEER]            opens a connection, sends, checks greeting and digest
@@ -7,8 +7,9 @@
   signed.py hold ADDRESS PORT [KEY PEER]                 opens a connection, closes after a line on its input
   signed.py errors ADDRESS                               what setsockopt says to mistakes
 
-An empty KEY is none. What came of it is a line: "served BYTES", "sent BYTES" or the name of an error.
+An empty KEY is none; "ao ALGORITHM SNDID RCVID SECRET" is one of TCP-AO. What came of it is a line: "served BYTES", "sent BYTES" or the name of an error.
 """
+import ctypes
 import errno
 import hashlib
 import socket
@@ -16,6 +17,7 @@ import struct
 import sys
 
 TCP_MD5SIG, TCP_MD5SIG_EXT = 14, 32
+TCP_AO_ADD_KEY, TCP_AO_INFO, TCP_AO_GET_KEYS = 38, 40, 41
 GREETING = b"hello from the listener\n"
 
 
@@ -23,18 +25,51 @@ def family(address):
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def signature(key, peer, prefix=None, flags=0, ifindex=0, keylen=None):
-    """struct tcp_md5sig."""
+def name_of(peer):
+    """Its sockaddr."""
     af = family(peer)
     raw = socket.inet_pton(af, peer)
-    name = struct.pack("=HH", af, 0) + (bytes(4) + raw if af == socket.AF_INET6 else raw)
+    return struct.pack("=HH", af, 0) + (bytes(4) + raw if af == socket.AF_INET6 else raw)
+
+
+def master_key(key, peer, prefix):
+    """struct tcp_ao_add."""
+    _, algorithm, sndid, rcvid, secret = key.split()
+    whole = 128 if ":" in peer else 32
+    return struct.pack("=128s64siIH6B80s", name_of(peer), algorithm.encode(), 0, 0, 0, whole if prefix is None else prefix, int(sndid), int(rcvid), 0, 0,
+                       len(secret), secret.encode())
+
+
+def ao_state(s):
+    """What TCP_AO_INFO and TCP_AO_GET_KEYS tell: bits and key ids in use, counters, ids of all keys."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    value, room = (ctypes.c_char * 48)(), (ctypes.c_char * (4 * 304))()
+    struct.pack_into("=IH", room, 272, 4, 4)  # all of them
+    length = ctypes.c_int(48)
+    if libc.getsockopt(s.fileno(), socket.IPPROTO_TCP, TCP_AO_INFO, value, ctypes.byref(length)) < 0:
+        return errno.errorcode[ctypes.get_errno()]
+    info = struct.unpack("=IHBB5Q", value.raw)
+    length.value = 304
+    if libc.getsockopt(s.fileno(), socket.IPPROTO_TCP, TCP_AO_GET_KEYS, room, ctypes.byref(length)) < 0:
+        return errno.errorcode[ctypes.get_errno()]
+    keys = struct.unpack_from("=I", room, 272)[0]
+    ids = [tuple(room.raw[304 * i + 278:304 * i + 280]) for i in range(keys)]
+    return f"bits {info[0]} current {info[2]} rnext {info[3]} good {info[4] > 0} bad {info[5:9]} keys {ids} length {length.value}"
+
+
+def signature(key, peer, prefix=None, flags=0, ifindex=0, keylen=None):
+    """struct tcp_md5sig."""
+    name = name_of(peer)
     return struct.pack("=128sBBHi80s", name, flags, prefix or 0, len(key) if keylen is None else keylen, ifindex, key)
 
 
 def sign(s, key, peer, prefix=None):
     if not key:
         return
-    if prefix is None:
+    if key.startswith("ao "):
+        for k in key.split(";"):
+            s.setsockopt(socket.IPPROTO_TCP, TCP_AO_ADD_KEY, master_key(k, peer, prefix))
+    elif prefix is None:
         s.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG, signature(key.encode(), peer))
     else:
         s.setsockopt(socket.IPPROTO_TCP, TCP_MD5SIG_EXT, signature(key.encode(), peer, prefix, 1))
@@ -61,6 +96,8 @@ def serve(address, port, count, *keys):
             s.sendall(GREETING)
             data = to_the_end(s)
             print("served", len(data), flush=True)
+            if keys and keys[0].startswith("ao "):
+                print(ao_state(s), flush=True)
             s.sendall(hashlib.sha256(data).hexdigest().encode())
         except OSError as e:
             print(errno.errorcode[e.errno], flush=True)

@@ -1,6 +1,7 @@
-// limit: 180 s
+// limit: 240 s
 // TCP MD5 signatures (RFC 2385) against the kernel over TAP: an unmodified program under nuse as the client and as the server, IPv4 and
-// IPv6, with right, wrong, missing and unexpected keys. The kernel's counters and its silence are the judge; tshark finds no fault.
+// IPv6, with right, wrong, missing and unexpected keys. The kernel's counters and its silence are the judge; tshark finds no fault. TCP-AO, which
+// kernels seldom have, between two programs under two stacks.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -108,6 +109,59 @@ test('tshark finds no fault, and a signature in every segment of either side', a
   assert.ok(frames(`tcp && ${from}`) > 100);
   assert.is(frames(`tcp && !tcp.options.md5`), 0);
   assert.is(frames(`_ws.malformed && ${from}`), 0);
+});
+
+test('MD5 over RAW, and through a wire that loses, repeats and reorders: every byte arrives', async () => {
+  const other = new Lab();
+  try {
+    const ns = other.netns('n'), mid = other.netns('m'), peer = other.netns('p');
+    other.sh(ns, 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1');
+    other.veth(ns, 'eth0', mid, 'left', false);
+    other.veth(mid, 'right', peer, 'veth0', false);
+    other.addr(peer, 'veth0', `${PEER4}/24`);
+    await other.lossy(mid, 'left', 'right', { seed: 5, loss: 0.02, reorder: 0.02, duplicate: 0.01 });
+    const conf = other.file('raw.conf', `interface eth0\n viftype RAW\n dev eth0\n address ${NUSE4}\n netmask 255.255.255.0\n macaddr 00:01:01:01:01:01\n`);
+    const run = (at: 'nuse' | 'kernel', ...args: string[]): Program => (at === 'nuse' ? other.nuse(ns, ['-c', conf, '--', ...PYTHON, ...args]) : other.run(peer, [...PYTHON, ...args]));
+    for (const [client, server, from, to] of [['nuse', 'kernel', NUSE4, PEER4], ['kernel', 'nuse', PEER4, NUSE4]] as ['nuse' | 'kernel', 'nuse' | 'kernel', string, string][]) {
+      const p = String(++port), s = run(server, 'serve', to, p, '1', 'a secret', from, '32');
+      await s.until(/listening/);
+      assert.is(await output(run(client, 'open', to, p, '1000000', 'a secret', to)), 'sent 1000000\n');
+      assert.is(await output(s), 'listening\nserved 1000000\n');
+    }
+    const [, values] = other.sh(peer, 'cat /proc/net/snmp').split('\n').filter((l) => l.startsWith('Tcp:')).map((l) => l.split(' '));
+    assert.ok(Number(values[12]) > 0, 'nothing was lost');
+  } finally {
+    other.close();
+  }
+});
+
+test('TCP-AO between two programs under two stacks, IPv4 and IPv6: what the options tell; tshark finds no fault and a MAC in every segment', async () => {
+  const other = new Lab();
+  try {
+    const [a, b] = [other.netns('a'), other.netns('b')];
+    for (const ns of [a, b]) other.sh(ns, 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1');
+    other.veth(a, 'eth0', b, 'eth0', false);
+    const conf = (name: string, v4: string, v6: string, mac: string): string => other.file(name, `interface eth0\n viftype RAW\n dev eth0\n address ${v4}\n netmask 255.255.255.0\n address6 ${v6}/64\n macaddr ${mac}\n offload off\n`);
+    const confs = [conf('a.conf', NUSE4, NUSE6, '00:01:01:01:01:01'), conf('b.conf', PEER4, PEER6, '00:01:01:01:01:02')];
+    const c = await other.capture(a, 'eth0', 'ao.pcap');
+    for (const [from, to] of [[NUSE4, PEER4], [NUSE6, PEER6]]) {
+      for (const alg of ['hmac(sha1)', 'cmac(aes128)']) {
+        const p = String(++port), key = `ao ${alg} 3 4 secret;ao ${alg} 5 6 other`;
+        const s = other.nuse(b, ['-c', confs[1], '--', ...PYTHON, 'serve', to, p, '1', key, from, from.includes(':') ? '128' : '32']);
+        await s.until(/listening/);
+        assert.is(await output(other.nuse(a, ['-c', confs[0], '--', ...PYTHON, 'open', to, p, '300000', `ao ${alg} 6 5 other;ao ${alg} 4 3 secret`, to])), 'sent 300000\n');
+        assert.is(await output(s), 'listening\nserved 300000\nbits 3 current 5 rnext 6 good True bad (0, 0, 0, 0) keys [(3, 4), (5, 6)] length 304\n');
+      }
+    }
+    await new Promise((r) => setTimeout(r, 1200)); // tcpdump sees a block of frames a second after the first of them
+    await c.stop();
+    assert.equal(faults(c.file, [NUSE4, NUSE6, PEER4, PEER6]), []);
+    const frames = (filter: string): number => execFileSync('tshark', ['-n', '-r', c.file, '-Y', filter], { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).split('\n').filter(Boolean).length;
+    assert.ok(frames('tcp') > 400);
+    assert.is(frames('tcp && !tcp.options.ao'), 0);
+  } finally {
+    other.close();
+  }
 });
 
 test.run();

@@ -13,7 +13,11 @@ const test = suite('tcp ao');
 const SOL_TCP = 6, ADD_KEY = 38, DEL_KEY = 39, INFO = 40, GET_KEYS = 41, MD5SIG = 14;
 const text = (s: string): Bytes => new TextEncoder().encode(s);
 
-interface Key { address?: string; prefix?: number; alg?: string; key?: string; sndid?: number; rcvid?: number; maclen?: number; exclude?: boolean; current?: boolean; rnext?: boolean; ifindex?: number; port?: number; reserved?: number }
+interface Key {
+  address?: string; prefix?: number; port?: number; ifindex?: number;
+  alg?: string; key?: string; sndid?: number; rcvid?: number; maclen?: number; exclude?: boolean;
+  current?: boolean; rnext?: boolean; reserved?: number;
+}
 function address(b: Uint8Array, at: string, port = 0): void {
   const a = parseIp(at)!;
   b.set([a.length === 4 ? AF_INET : AF_INET6, 0, ...be16(port)]);
@@ -61,7 +65,8 @@ function info(h: TestHost, s: number): { bits: number; current: number; rnext: n
 /** RFC 5925 5.1 and RFC 5926 3 for HMAC-SHA-1-96 with all options covered: does a segment bear the MAC that `sne` makes? */
 function macIs(src: string, dst: string, segment: Bytes, key: string, sisn: number, disn: number, sne: number): boolean {
   const word = (n: number): Bytes => Uint8Array.from([n >>> 24, n >>> 16 & 255, n >>> 8 & 255, n & 255]), [a, b] = [parseIp(src)!, parseIp(dst)!];
-  const traffic = createHmac('sha1', text(key)).update(Uint8Array.from([1])).update('TCP-AO').update(a).update(b).update(segment.subarray(0, 4)).update(word(sisn)).update(word(disn)).update(Uint8Array.from([0, 160])).digest();
+  const context = [Uint8Array.from([1]), text('TCP-AO'), a, b, segment.subarray(0, 4), word(sisn), word(disn), Uint8Array.from([0, 160])];
+  const traffic = createHmac('sha1', text(key)).update(Buffer.concat(context)).digest();
   const plain = segment.slice(), hlen = (segment[12] >> 4) * 4;
   let at = 20;
   while (segment[at] !== 29) at += segment[at] === 1 ? 1 : segment[at + 1];
@@ -353,7 +358,10 @@ test('TIME_WAIT: a repeated FIN is answered with a signature, resets and segment
   p.run();
   assert.is(p.us.core.x.usage(A.Usage.TIME_WAIT), 1);
   const fin = p.seen.filter((x) => x.from === 'peer' && x.s.flags.includes('F')).at(-1)!, s = fin.s;
-  const put = (flags: string, seq: number, raw: number[] = []): void => p.us.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 6 }, tcpBytes(PEER, s.sport, US, 179, flagsOf(flags), seq, s.ack, 100, { raw })))]);
+  const put = (flags: string, seq: number, raw: number[] = []): void => {
+    const b = tcpBytes(PEER, s.sport, US, 179, flagsOf(flags), seq, s.ack, 100, { raw });
+    p.us.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 6 }, b))]);
+  };
   p.seen.length = 0;
   put('R', s.seq + 1);
   put('R', s.seq + 1, [29, 16, 100, 100, ...new Array<number>(12).fill(1)]);
@@ -389,6 +397,22 @@ test('a handshake that is lost, repeated and done with SYN cookies', async () =>
   assert.is(c.us.core.mib('TcpExtSyncookiesRecv'), 1);
   assert.equal([info(c.us, c.server).current, info(c.us, c.server).rnext], [5, 6]);
   c.end();
+});
+
+test('keys taken away between SYN and ACK: nothing unsigned leaves, no connection opens', async () => {
+  const p = await Pair.create();
+  p.listen([{}]);
+  p.wire = (b, _, from) => (from === 'us' ? [] : [b]);
+  assert.not.ok(p.open([{}]));
+  assert.is(p.us.set(p.listener, SOL_TCP, DEL_KEY, [...delKey({})]), 0);
+  p.wire = (b) => [b];
+  p.seen.length = 0;
+  p.advance(5e9);
+  assert.equal(p.seen.filter((x) => x.from === 'us'), []);
+  assert.ok(p.seen.length > 0);
+  p.us.core.stamp();
+  assert.is(p.us.core.x.sys_accept(p.listener), -11);
+  p.end();
 });
 
 test('ICMP errors (RFC 5925 7.8): hard ones are ignored and counted unless asked for, in synchronised states alone', async () => {

@@ -157,7 +157,19 @@ for (const v6 of [false, true]) {
     assert.equal(p.text(), ['S.']);
     p.tx('R', 900001, 0);
     assert.equal(p.text(), []);
+    // A signed SYN for a TIME_WAIT record whose listener has gone.
+    p.peerPort++;
+    p.tx('S', 1000, 0, [], SYN_OPTS);
+    p.rx();
+    p.tx('.', 1001, p.iss + 1);
+    const t = accept(h, l);
+    h.close(t);
     h.close(l);
+    p.rx();
+    p.tx('F.', 1001, p.iss + 2);
+    assert.equal(p.text(), ['.']);
+    p.tx('S', 900000, 0, [], SYN_OPTS);
+    assert.equal(p.text(), []);
   });
 
   test(`${what}: an unexpected signature is dropped, whether there is a listener without key or nobody`, async () => {

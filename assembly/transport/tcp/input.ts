@@ -156,7 +156,9 @@ function listener(): Sock | null {
 function timeWaitAuth(tw: TimeWait, skb: Skb): bool {
   if ((IN.flags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) != TcpFlag.SYN) return authTimeWait(tw.auth, tw.rcvNxt, skb);
   const lsk = listener();
-  return lsk ? authListener(tcb(lsk).auth, skb) : authTimeWait(tw.auth, tw.rcvNxt, skb);
+  if (lsk) return authListener(tcb(lsk).auth, skb);
+  dropCount(Drop.NO_SOCKET);
+  return false;
 }
 
 /** A segment of a connection. */

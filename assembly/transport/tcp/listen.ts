@@ -110,7 +110,7 @@ export function createChild(r: Request): Tcb | null {
     destroyLater(tp);
     return null;
   }
-  if (lt.auth && !authChild(tp, r)) {
+  if ((lt.auth || r.ao) && !authChild(tp, r)) {
     sk.state = <u8>TcpState.CLOSE;
     destroyLater(tp);
     return null;

@@ -108,14 +108,15 @@ export function aoExpected(a: Auth, k: AuthKey, skb: Skb, laddr: usize, raddr: u
 const REQUEST_AUTH: usize = memory.data(offsetof<Auth>(), 8);
 
 /**
- * What signs for a request of a listener with the keys `listener`: until the next call a record with the ISNs of the request and the keys that
+ * What signs for a request of a listener with the record `auth` (0: its keys have gone): until the next call a record with the ISNs of the request and the keys that
  * its SYN asked for. Without the one to sign with nothing may be sent: `current` is 0.
  */
-export function aoRequest(listener: Auth, addr: usize, iss: u32, irs: u32, keyId: i32, rnextId: i32): usize {
-  const a = authOf(REQUEST_AUTH), current = aoFind(listener, addr, rnextId, -1), rnext = aoFind(listener, addr, -1, keyId);
+export function aoRequest(auth: usize, addr: usize, iss: u32, irs: u32, keyId: i32, rnextId: i32): usize {
+  const a = authOf(REQUEST_AUTH);
   memory.fill(REQUEST_AUTH, 0, offsetof<Auth>());
   a.hasAo = true;
-  a.ao = listener.ao;
+  if (auth) a.ao = authOf(auth).ao;
+  const current = aoFind(a, addr, rnextId, -1), rnext = aoFind(a, addr, -1, keyId);
   aoOpen(a, iss);
   aoPeer(a, irs);
   a.current = rnext ? changetype<usize>(current) : 0;

@@ -6,7 +6,7 @@ import { Flow } from "../../../network/flow";
 import { headerLenSet, syncMss } from "../mss";
 import { Request } from "../request";
 import { Tcb, TcpState, tcb } from "../tcp";
-import { aoChoose, aoOpen, aoPeer, aoRequest, aoSent, aoSign } from "./ao";
+import { aoChoose, aoOpen, aoPeer, aoIsRequest, aoRequest, aoSent, aoSign } from "./ao";
 import { AuthKey, aoCopy, aoFind, aoKeepOnly, authOf, keysFree, md5Copy, md5Find } from "./keys";
 import { MD5_LEN, md5Segment } from "./mac";
 
@@ -27,7 +27,7 @@ export function authLength(auth: usize, addr: usize): i32 {
   const a = authOf(auth);
   if (a.current) return (TCPOLEN_AO_BASE + changetype<AuthKey>(a.current).macLen + 3) & ~3;
   if (md5Find(a, addr)) return TCPOLEN_MD5_ALIGNED;
-  return a.hasAo && aoFind(a, addr, -1, -1) ? -1 : 0;
+  return aoIsRequest(auth) || (a.hasAo && aoFind(a, addr, -1, -1)) ? -1 : 0;
 }
 
 /** Put the option of a segment to `addr` at `p`, where authLength says there is one; the address behind it. authSign must follow. */
@@ -94,12 +94,14 @@ export function authPeer(tp: Tcb): void { aoPeer(authOf(tp.auth), tp.irs); }
 /** What signs for request `r`: until the next call, or of its listener. */
 export function requestAuth(r: Request): usize {
   const auth = tcb(r.listener).auth;
-  return r.ao && auth ? aoRequest(authOf(auth), r.key.raddr, r.sndIsn, r.rcvIsn, r.aoKeyId, r.aoRnextId) : auth;
+  return r.ao ? aoRequest(auth, r.key.raddr, r.sndIsn, r.rcvIsn, r.aoKeyId, r.aoRnextId) : auth;
 }
 
 /** `tp` is a child made of `r`, its peer known: it takes over the keys for that. False without memory. */
 export function authChild(tp: Tcb, r: Request): bool {
-  const addr = tp.sk.raddr, from = authOf(tcb(r.listener).auth);
+  const addr = tp.sk.raddr, auth = tcb(r.listener).auth;
+  if (!auth) return !r.ao; // taken away since the SYN
+  const from = authOf(auth);
   if (r.ao) {
     tp.auth = aoCopy(from, addr);
     if (!tp.auth) return false;
@@ -107,7 +109,7 @@ export function authChild(tp: Tcb, r: Request): bool {
     aoOpen(a, r.sndIsn);
     aoPeer(a, r.rcvIsn);
     aoChoose(a, r.aoKeyId, r.aoRnextId);
-    if (!a.ao) return false; // taken away since the SYN
+    if (!a.ao) return false;
   } else {
     const k = md5Find(from, addr);
     if (!k) return true;
