@@ -141,7 +141,8 @@ test('TCP-AO between two programs under two stacks, IPv4 and IPv6: what the opti
     const [a, b] = [other.netns('a'), other.netns('b')];
     for (const ns of [a, b]) other.sh(ns, 'sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1');
     other.veth(a, 'eth0', b, 'eth0', false);
-    const conf = (name: string, v4: string, v6: string, mac: string): string => other.file(name, `interface eth0\n viftype RAW\n dev eth0\n address ${v4}\n netmask 255.255.255.0\n address6 ${v6}/64\n macaddr ${mac}\n offload off\n`);
+    const conf = (name: string, v4: string, v6: string, mac: string): string => other.file(name,
+      `interface eth0\n viftype RAW\n dev eth0\n address ${v4}\n netmask 255.255.255.0\n address6 ${v6}/64\n macaddr ${mac}\n offload off\n`);
     const confs = [conf('a.conf', NUSE4, NUSE6, '00:01:01:01:01:01'), conf('b.conf', PEER4, PEER6, '00:01:01:01:01:02')];
     const c = await other.capture(a, 'eth0', 'ao.pcap');
     for (const [from, to] of [[NUSE4, PEER4], [NUSE6, PEER6]]) {
