@@ -257,7 +257,8 @@ test('a key asked for is taken into use (RFC 5925 3.3), once the peer has it; on
   p.move('us', 50_000);
   assert.equal([info(p.us, p.server).current, info(p.us, p.server).rnext, info(p.peer, p.client).current], [2, 1, 1]);
   assert.is(p.seen.filter((x) => x.from === 'us').at(-1)!.option.length, 20);
-  // A longer MAC: segments stay within the MTU.
+  // A longer MAC: segments stay within the MTU, none had to be sent twice.
+  assert.is(p.us.core.mib('TcpRetransSegs'), 0);
   assert.ok(p.seen.every((x) => 40 + 12 + x.option.length + x.s.data.length <= 1500));
   // The server's current key and what it asks for cannot be taken away; others can, and with a substitute these, too.
   const del = (o: Parameters<typeof delKey>[0]) => p.us.set(p.server, SOL_TCP, DEL_KEY, [...delKey({ address: peer, ...o })]);
