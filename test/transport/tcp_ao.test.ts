@@ -106,6 +106,7 @@ class Pair {
           const ip = this.v6 ? readIpv6(f.bytes) : readIpv4(f.bytes);
           if (('proto' in ip ? ip.proto : ip.next) !== 6) continue;
           assert.is(f.gsoSize, 0);
+          if (!this.v6) assert.is(((f.bytes[20] << 8) | f.bytes[21]) & 0x3fff, 0, 'a fragment');
           const s = readTcp(ip.payload), hlen = (ip.payload[12] >> 4) * 4;
           let at = 20;
           while (at < hlen && ip.payload[at] !== 29) at += ip.payload[at] === 1 ? 1 : ip.payload[at + 1];

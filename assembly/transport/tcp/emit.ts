@@ -108,8 +108,9 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   const th = TcpHeader.at(skb.put(TCP_HLEN));
   // Before the options: choosing the window may change what they say.
   const window = syn ? min<u32>(tp.rcvWnd, 65535) : selectWindow(tp);
+  const signed = tp.authLen != 0;
   let optEnd = syn ? synOptions(tp, th.options) : dataOptions(tp, th.options);
-  if (tp.authLen) optEnd = authPutOwn(tp, optEnd);
+  if (signed) optEnd = authPutOwn(tp, optEnd);
   const hlen = <u32>(optEnd - th.ptr);
   skb.put(hlen - TCP_HLEN);
   th.sport = sk.lport;
@@ -144,7 +145,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   th.flags = flags;
   skb.trans = th.ptr;
   skb.priority = sk.priority;
-  if (tp.authLen) authSign(skb, f);
+  if (signed) authSign(skb, f);
   checksumPartial(skb, th.ptr, flowPseudo(f, skb.total));
   if (flags & TcpFlag.ACK) ackSent(tp);
   if (len) {
