@@ -6,6 +6,7 @@ import { parseIp } from '../../host/config/address.js';
 import * as A from '../../host/abi/constants.js';
 import { AF_INET, AF_INET6, OUR_MAC, PEER, PEER6, PEER_MAC, SOCK_STREAM, TestHost, US, US6 } from '../harness/host.js';
 import { be16, checksum, ethernet, ipv4, pseudo, readIpv4, readIpv6, type Bytes } from '../harness/packet.js';
+import { random } from '../harness/random.js';
 import { flagsOf, readTcp, tcpBytes, type Segment } from '../harness/tcp.js';
 import { suite } from '../harness/suite.js';
 
@@ -500,6 +501,33 @@ test('mistakes get Linux’ errors', async () => {
   assert.is(h.setInt(l, SOL_TCP, 42, 0), -E.ENOPROTOOPT);
   h.close(c);
   h.close(l);
+});
+
+test('arbitrary values of the options and arbitrary options in segments: no trap, no answer to what is not signed, nothing left', async () => {
+  const p = await Pair.create();
+  const draw = random(12345);
+  p.listen([{}]);
+  assert.ok(p.open([{}]));
+  const structs = [addKey({ sndid: 7, rcvid: 7 }), delKey({ sndid: 7, rcvid: 7 }), infoBytes({ icmps: true })];
+  for (let i = 0; i < 20_000; i++) {
+    const which = draw(3), b = structs[which].slice(0, draw(4) ? undefined : draw(300)), s = draw(2) ? p.server : p.listener;
+    for (let k = draw(3); k > 0; k--) b[draw(b.length)] = draw(256);
+    p.us.set(s, SOL_TCP, [ADD_KEY, DEL_KEY, INFO][which], [...b]);
+    const g = new Uint8Array(draw(700));
+    if (g.length > 277) g[276] = draw(8);
+    for (let k = draw(4); k > 0; k--) g[draw(g.length)] = draw(256);
+    get(p.us, s, draw(2) ? GET_KEYS : INFO, g);
+  }
+  p.run();
+  const { s } = p.seen.filter((x) => x.from === 'peer').at(-1)!;
+  for (let i = 0; i < 5000; i++) {
+    const raw = Array.from({ length: draw(40) }, () => (draw(3) ? draw(256) : [29, 19, 16, 18, 100][draw(5)]));
+    const seg = tcpBytes(PEER, draw(4) ? s.sport : draw(65536), US, 179, draw(256), (s.seq + draw(3)) >>> 0, s.ack, 1000, { raw }, new Uint8Array(draw(30)));
+    p.us.core.rx(0, [ethernet(OUR_MAC, PEER_MAC, 0x0800, ipv4({ src: PEER, dst: US, proto: 6 }, seg))]);
+  }
+  p.us.core.poll();
+  assert.equal(p.us.sent(0x0800).length, 0);
+  p.end();
 });
 
 test('TCP_AO_GET_KEYS: one by ids, all, the current one; more than there is room for', async () => {
