@@ -87,6 +87,15 @@ export const enum Drop {
   // control
   NETLINK_MALFORMED,
   CHECKSUM_START, // a device described an impossible checksum or segmentation offload
+  // authentication of TCP
+  TCP_AUTH_HDR, // an option of impossible length, or two of them
+  TCP_MD5NOTFOUND,
+  TCP_MD5UNEXPECTED,
+  TCP_MD5FAILURE,
+  TCP_AONOTFOUND,
+  TCP_AOUNEXPECTED,
+  TCP_AOKEYNOTFOUND,
+  TCP_AOFAILURE,
   COUNT,
 }
 

@@ -30,6 +30,8 @@ export const enum Mib {
   // in the order of UDP's
   UdpLiteInDatagrams, UdpLiteNoPorts, UdpLiteInErrors, UdpLiteOutDatagrams, UdpLiteRcvbufErrors, UdpLiteSndbufErrors, UdpLiteInCsumErrors,
   UdpLite6InDatagrams, UdpLite6NoPorts, UdpLite6InErrors, UdpLite6OutDatagrams, UdpLite6RcvbufErrors, UdpLite6SndbufErrors, UdpLite6InCsumErrors,
+  TcpExtTCPMD5NotFound, TcpExtTCPMD5Unexpected, TcpExtTCPMD5Failure,
+  TcpExtTCPAORequired, TcpExtTCPAOBad, TcpExtTCPAOKeyNotFound, TcpExtTCPAOGood, TcpExtTCPAODroppedIcmps,
   COUNT,
 }
 

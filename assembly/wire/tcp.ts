@@ -1,4 +1,5 @@
-// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018; Fast Open RFC 7413).
+// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018; Fast Open RFC 7413;
+// MD5 signature RFC 2385; authentication option RFC 5925 2.2).
 //
 //   0 source port(2)  2 destination port(2)  4 sequence(4)  8 acknowledgment(4)
 //   12 data offset(4 bits) reserved(4)  13 flags  14 window(2)  16 checksum(2)  18 urgent(2)  20 options
@@ -17,11 +18,17 @@ export const TCP_NUM_SACKS: u32 = 4;
 /** Lengths of a Fast Open cookie, bytes (RFC 7413 4.1.1); always even. */
 export const TFO_COOKIE_MIN: u32 = 4;
 export const TFO_COOKIE_MAX: u32 = 16;
+/** Bytes of NOP NOP MD5 signature. */
+export const TCPOLEN_MD5_ALIGNED: u32 = 20;
+/** Bytes of an authentication option in front of its MAC: kind, length, KeyID, RNextKeyID. */
+export const TCPOLEN_AO_BASE: u32 = 4;
 /** Most bytes of options a header can hold. */
 export const TCP_MAX_OPTIONS: u32 = TCP_MAX_HLEN - TCP_HLEN;
 
 export const enum TcpFlag { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128 }
-const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN = 34 }
+const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, MD5 = 19, AO = 29, FASTOPEN = 34 }
+/** What authenticates a segment. */
+export const enum AuthOption { NONE, MD5, AO, INVALID }
 
 @unmanaged @final export class TcpHeader {
   @inline static at(p: usize): TcpHeader { return changetype<TcpHeader>(p); }
@@ -66,6 +73,9 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN
   hasFo: bool;
   foLen: u8;
   fo: usize;
+  /** AuthOption, and where in the packet its bytes behind kind and length are. */
+  auth: u32;
+  authAt: usize;
   // TCP_NUM_SACKS pairs (left, right)
   s0: u32; s1: u32; s2: u32; s3: u32; s4: u32; s5: u32; s6: u32; s7: u32;
 
@@ -106,6 +116,12 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN
     this.tsecr = be32(p + 4);
   }
 
+  // One at most, and of a length that can be.
+  private authOption(what: AuthOption, p: usize, good: bool): void {
+    this.auth = good && this.auth == <u32>AuthOption.NONE ? what : AuthOption.INVALID;
+    this.authAt = p + 2;
+  }
+
   private option(kind: u32, p: usize, len: u32, syn: bool): void {
     switch (kind) {
       case Opt.MSS:
@@ -131,6 +147,12 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN
         break;
       case Opt.TIMESTAMP:
         if (len == 10) this.timestamps(p + 2);
+        break;
+      case Opt.MD5:
+        this.authOption(AuthOption.MD5, p, len == TCPOLEN_MD5_ALIGNED - 2);
+        break;
+      case Opt.AO:
+        this.authOption(AuthOption.AO, p, len > TCPOLEN_AO_BASE);
         break;
       case Opt.FASTOPEN:
         if (syn && (len == 2 || (!(len & 1) && len - 2 >= TFO_COOKIE_MIN && len - 2 <= TFO_COOKIE_MAX))) {
@@ -176,6 +198,22 @@ const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, FASTOPEN
   putBe32(p, left);
   putBe32(p + 4, right);
   return p + 8;
+}
+/** NOP NOP MD5 signature, the 16 bytes of which stand before the address it returns. */
+@inline export function putOptMd5(p: usize): usize {
+  store<u32>(p, 0x12130101);
+  return p + TCPOLEN_MD5_ALIGNED;
+}
+/** Authentication option with room for a MAC of `macLen` bytes, NOPs behind it. */
+export function putOptAo(p: usize, keyId: u32, rnextKeyId: u32, macLen: u32): usize {
+  const n = TCPOLEN_AO_BASE + macLen;
+  store<u8>(p, <u8>Opt.AO);
+  store<u8>(p, <u8>n, 1);
+  store<u8>(p, <u8>keyId, 2);
+  store<u8>(p, <u8>rnextKeyId, 3);
+  let end = p + n;
+  while ((end - p) & 3) store<u8>(end++, <u8>Opt.NOP);
+  return end;
 }
 /** Fast Open with the `n` bytes at `cookie` (0: the request for one), padded with NOP. */
 export function putOptFastopen(p: usize, cookie: usize, n: u32): usize {

@@ -122,7 +122,9 @@ export const Usage = {
   FILTERS: 21,
   TIMERS: 22,
   GROUP_FILTERS: 23,
-  COUNT: 24,
+  TCP_AUTHS: 24,
+  TCP_KEYS: 25,
+  COUNT: 26,
 } as const;
 /** Usage value -> name. */
 export const UsageName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Usage).map(([k, v]) => [v, k]));
@@ -143,6 +145,7 @@ export const Errno = {
   EINTR: 4,
   EIO: 5,
   ENXIO: 6,
+  E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
   ENOMEM: 12,
@@ -190,6 +193,7 @@ export const Errno = {
   EALREADY: 114,
   EINPROGRESS: 115,
   ESTALE: 116,
+  EKEYREJECTED: 129,
 } as const;
 /** Errno value -> name. */
 export const ErrnoName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Errno).map(([k, v]) => [v, k]));
@@ -274,7 +278,15 @@ export const Drop = {
   RAW_CSUM: 76,
   NETLINK_MALFORMED: 77,
   CHECKSUM_START: 78,
-  COUNT: 79,
+  TCP_AUTH_HDR: 79,
+  TCP_MD5NOTFOUND: 80,
+  TCP_MD5UNEXPECTED: 81,
+  TCP_MD5FAILURE: 82,
+  TCP_AONOTFOUND: 83,
+  TCP_AOUNEXPECTED: 84,
+  TCP_AOKEYNOTFOUND: 85,
+  TCP_AOFAILURE: 86,
+  COUNT: 87,
 } as const;
 /** Drop value -> name. */
 export const DropName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Drop).map(([k, v]) => [v, k]));
@@ -435,7 +447,15 @@ export const Mib = {
   UdpLite6RcvbufErrors: 152,
   UdpLite6SndbufErrors: 153,
   UdpLite6InCsumErrors: 154,
-  COUNT: 155,
+  TcpExtTCPMD5NotFound: 155,
+  TcpExtTCPMD5Unexpected: 156,
+  TcpExtTCPMD5Failure: 157,
+  TcpExtTCPAORequired: 158,
+  TcpExtTCPAOBad: 159,
+  TcpExtTCPAOKeyNotFound: 160,
+  TcpExtTCPAOGood: 161,
+  TcpExtTCPAODroppedIcmps: 162,
+  COUNT: 163,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));

@@ -39,6 +39,8 @@ export const SO_ERROR = 4, SO_SNDBUF = 7, SO_RCVBUF = 8, SO_OOBINLINE = 10, SO_L
   SO_RCVTIMEO_NEW = 66, SO_SNDTIMEO_NEW = 67;
 
 export const IPPROTO_IP = 0, IP_RECVERR = 11, IPPROTO_IPV6 = 41, IPV6_RECVERR = 25;
+/** getsockopt of IPPROTO_TCP; its structure and the place of the number of keys in it. */
+export const IPPROTO_TCP = 6, TCP_AO_GET_KEYS = 41, AO_KEY_SIZE = 304, AO_NKEYS = 272;
 
 export const FIONREAD = 0x541b, SIOCOUTQ = 0x5411, SIOCATMARK = 0x8905, SIOCGIFCONF = 0x8912;
 

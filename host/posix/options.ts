@@ -2,8 +2,9 @@
 import { ARG, DATA, DATA_SIZE } from '../abi/constants.js';
 import { SCRATCH, type Call } from './call.js';
 import {
-  EDOM, EFAULT, EINVAL, IPPROTO_IP, IPPROTO_IPV6, IPV6_RECVERR, IP_RECVERR, SOL_SOCKET, SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ERROR, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE,
-  SO_RCVLOWAT, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW,
+  AO_KEY_SIZE, AO_NKEYS,
+  EDOM, EFAULT, EINVAL, IPPROTO_IP, IPPROTO_IPV6, IPPROTO_TCP, IPV6_RECVERR, IP_RECVERR, SOL_SOCKET, SO_ATTACH_FILTER, SO_ATTACH_REUSEPORT_CBPF, SO_ERROR, SO_LINGER, SO_OOBINLINE, SO_RCVBUF, SO_RCVBUFFORCE,
+  SO_RCVLOWAT, SO_RCVTIMEO, SO_RCVTIMEO_NEW, SO_SNDBUF, SO_SNDBUFFORCE, SO_SNDTIMEO, SO_SNDTIMEO_NEW, TCP_AO_GET_KEYS,
 } from './linux.js';
 import type { PosixSocket } from './socket.js';
 
@@ -80,12 +81,24 @@ export function setsockopt(s: PosixSocket, call: Call): void {
   else call.answer(set(s, call));
 }
 
+/** TCP_AO_GET_KEYS: the length is that of one structure, behind which there is room for as many as its nkeys says. */
+function getKeys(s: PosixSocket, call: Call): number {
+  const { mem, core } = s.sup;
+  if (call.read(call.long(3), mem.u8, DATA, AO_KEY_SIZE) < 0) return -EFAULT;
+  const room = Math.max(1, Math.min(mem.view.getUint32(DATA + AO_NKEYS, true), Math.floor(DATA_SIZE / AO_KEY_SIZE)));
+  const length = core.sys_getsockopt(s.handle, IPPROTO_TCP, TCP_AO_GET_KEYS, DATA, room * AO_KEY_SIZE);
+  if (length < 0) return length;
+  if (length > AO_KEY_SIZE && call.write(call.long(3) + AO_KEY_SIZE, mem.u8, DATA + AO_KEY_SIZE, length - AO_KEY_SIZE) < 0) return -EFAULT;
+  return call.store(mem.u8, DATA, AO_KEY_SIZE, call.long(3), call.long(4));
+}
+
 function get(s: PosixSocket, call: Call): number {
   const { mem, core } = s.sup;
   const level = call.int(1), name = call.int(2);
   if (call.read(call.long(4), SCRATCH, 0, 4) < 0) return -EFAULT;
   const room = new DataView(SCRATCH.buffer).getInt32(0, true);
   if (room < 0) return -EINVAL;
+  if (level === IPPROTO_TCP && name === TCP_AO_GET_KEYS && room === AO_KEY_SIZE) return getKeys(s, call);
   const at = room > SMALL ? DATA : ARG;
   let length: number;
   if (level === SOL_SOCKET && name === SO_ERROR) {

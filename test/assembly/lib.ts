@@ -4,8 +4,14 @@ import { addrCommonPrefix, addrMask, addrPrefixEqual } from "../../assembly/lib/
 import { csumAdd, csumBlockAdd, csumFinish, csumFold, csumReplace16 } from "../../assembly/lib/checksum";
 import { chacha20Block, drbgInit, randBytes } from "../../assembly/lib/drbg";
 import { sipHash } from "../../assembly/lib/hash";
+import { Aes } from "../../assembly/lib/crypto/aes";
+import { cmacFinal, cmacInit, cmacUpdate } from "../../assembly/lib/crypto/cmac";
+import { hmacFinal, hmacInit, hmacUpdate, macEqual } from "../../assembly/lib/crypto/hmac_sha1";
+import { Md5 } from "../../assembly/lib/crypto/md5";
+import { Sha1 } from "../../assembly/lib/crypto/sha1";
 import { Pool } from "../../assembly/lib/pool";
 import { seqIn, seqLt } from "../../assembly/lib/seq";
+import { aoHeader, aoMasterKey, aoTrafficKey, macFinal, macUpdate } from "../../assembly/transport/tcp/auth/mac";
 import { Timer, timerCount, timerDeadline, timerInit, timerRun } from "../../assembly/core/timer";
 
 const POOL = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
@@ -31,6 +37,54 @@ export function drbg(seed: usize, out: usize, n: usize): void {
 }
 export function siphash(p: usize, n: usize, key: usize, out: usize): void {
   store<u64>(out, sipHash(p, n, load<u64>(key), load<u64>(key, 8)));
+}
+
+// ---- crypto: each takes the `n` bytes at `p` in two parts, cut at `at` ----
+const MD5 = changetype<Md5>(memory.data(offsetof<Md5>(), 8));
+const SHA1 = changetype<Sha1>(memory.data(offsetof<Sha1>(), 8));
+const AES = changetype<Aes>(memory.data(352, 8));
+export function md5(p: usize, n: u32, at: u32, out: usize): void {
+  MD5.init();
+  MD5.update(p, at);
+  MD5.update(p + at, n - at);
+  MD5.final(out);
+}
+export function sha1(p: usize, n: u32, at: u32, out: usize): void {
+  SHA1.init();
+  SHA1.update(p, at);
+  SHA1.update(p + at, n - at);
+  SHA1.final(out);
+}
+export function hmac_sha1(p: usize, n: u32, at: u32, out: usize, key: usize, keyLen: u32): void {
+  hmacInit(key, keyLen);
+  hmacUpdate(p, at);
+  hmacUpdate(p + at, n - at);
+  hmacFinal(out);
+}
+export function aes128(p: usize, out: usize, key: usize): void {
+  assert(Aes.size == 352);
+  AES.init(key);
+  AES.encrypt(p, out);
+}
+export function cmac(p: usize, n: u32, at: u32, out: usize, key: usize): void {
+  cmacInit(key);
+  cmacUpdate(p, at);
+  cmacUpdate(p + at, n - at);
+  cmacFinal(out);
+}
+export function mac_equal(a: usize, b: usize, n: u32): bool { return macEqual(a, b, n); }
+
+/** Traffic key at `out`; addresses of 16 bytes at `pair` and behind it. */
+export function ao_traffic_key(alg: u32, key: usize, keyLen: u32, pair: usize, v4: bool, sport: u32, dport: u32, sisn: u32, disn: u32, out: usize): void {
+  aoTrafficKey(alg, key, keyLen, pair, pair + 16, v4, sport, dport, sisn, disn, out);
+}
+export function ao_master_key(key: usize, n: u32, out: usize): void { aoMasterKey(key, n, out); }
+/** MAC of the segment of `len` bytes at `th` at `out`. */
+export function ao_mac(alg: u32, traffic: usize, sne: u32, pair: usize, v4: bool, th: usize, len: u32, option: u32, macLen: u32, exclude: bool, out: usize): void {
+  aoHeader(alg, traffic, sne, pair, pair + 16, v4, len, th, th + option, macLen, exclude);
+  const hlen = (<u32>load<u8>(th, 12) >> 4) << 2;
+  macUpdate(alg, th + hlen, len - hlen);
+  macFinal(alg, out);
 }
 
 export function seq_lt(a: u32, b: u32): bool { return seqLt(a, b); }

@@ -1,4 +1,5 @@
 // The library layer against published vectors and against slow, obvious models.
+import { createCipheriv, createHash, createHmac } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -105,6 +106,83 @@ hash('SipHash-2-4 reference vectors (key 00..0f, message 00..n-1)', () => {
   });
 });
 hash.run();
+
+const crypto = suite('lib/crypto');
+const KEY = P + 4096, OUT = P + 8192;
+const text = (s: string) => new TextEncoder().encode(s);
+function digestOf(f: string, message: Uint8Array, at: number, n: number, key: Uint8Array = new Uint8Array(0)): string {
+  u8.set(message, P);
+  u8.set(key, KEY);
+  x[f](P, message.length, at, OUT, KEY, key.length);
+  return hexOf(u8.subarray(OUT, OUT + n));
+}
+crypto('MD5: the test suite of RFC 1321 A.5', () => {
+  for (const [m, want] of [
+    ['', 'd41d8cd98f00b204e9800998ecf8427e'], ['a', '0cc175b9c0f1b6a831c399e269772661'], ['abc', '900150983cd24fb0d6963f7d28e17f72'],
+    ['message digest', 'f96b697d7cb7938d525a2f31aaf161d0'], ['abcdefghijklmnopqrstuvwxyz', 'c3fcd3d76192e4007dfb496cca67e13b'],
+    ['ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789', 'd174ab98d277d9f5a5611c2c9f419d9f'],
+    ['1234567890'.repeat(8), '57edf4a22be3c955ac49da2e2107b67a'],
+  ]) assert.is(digestOf('md5', text(m), 0, 16), want);
+});
+crypto('SHA-1: FIPS 180; HMAC-SHA-1: RFC 2202 3', () => {
+  assert.is(digestOf('sha1', text('abc'), 0, 20), 'a9993e364706816aba3e25717850c26c9cd0d89d');
+  for (const [key, m, want] of [
+    [new Uint8Array(20).fill(0x0b), text('Hi There'), 'b617318655057264e28bc0b6fb378c8ef146be00'],
+    [text('Jefe'), text('what do ya want for nothing?'), 'effcdf6ae5eb2fa2d27416d5f184df9c259a7c79'],
+    [new Uint8Array(20).fill(0xaa), new Uint8Array(50).fill(0xdd), '125d7342b9ac11cd91a39af48aa17b4f63f175d3'],
+    [hex('0102030405060708090a0b0c0d0e0f10111213141516171819'), new Uint8Array(50).fill(0xcd), '4c9007f4026250c6bc8414f9bf50c86c2d7235da'],
+    [new Uint8Array(20).fill(0x0c), text('Test With Truncation'), '4c1a03424b55e07fe7f27be1d58bb9324a9a5a04'],
+    [new Uint8Array(80).fill(0xaa), text('Test Using Larger Than Block-Size Key - Hash Key First'), 'aa4ae5e15272d00e95705637ce8a3b55ed402112'],
+    [new Uint8Array(80).fill(0xaa), text('Test Using Larger Than Block-Size Key and Larger Than One Block-Size Data'), 'e8e99d0f45237d786d6bbaa7965c7808bbff1a91'],
+  ] as [Uint8Array, Uint8Array, string][]) assert.is(digestOf('hmac_sha1', m, 3, 20, key), want);
+});
+crypto('AES-128: FIPS 197 B and C.1; CMAC: RFC 4493 4', () => {
+  for (const [key, block, want] of [
+    ['2b7e151628aed2a6abf7158809cf4f3c', '3243f6a8885a308d313198a2e0370734', '3925841d02dc09fbdc118597196a0b32'],
+    ['000102030405060708090a0b0c0d0e0f', '00112233445566778899aabbccddeeff', '69c4e0d86a7b0430d8cdb78070b4c55a'],
+  ]) {
+    u8.set(hex(key), KEY);
+    u8.set(hex(block), P);
+    x.aes128(P, OUT, KEY);
+    assert.is(hexOf(u8.subarray(OUT, OUT + 16)), want);
+  }
+  const key = hex('2b7e151628aed2a6abf7158809cf4f3c');
+  const m = hex('6bc1bee22e409f96e93d7e117393172aae2d8a571e03ac9c9eb76fac45af8e5130c81c46a35ce411e5fbc1191a0a52eff69f2445df4f9b17ad2b417be66c3710');
+  for (const [n, want] of [[0, 'bb1d6929e95937287fa37d129b756746'], [16, '070a16b46b4d4144f79bdd9dd04a287c'], [40, 'dfa66747de9ae63030ca32611497c827'], [64, '51f0bebf7e3b9d92fc49741779363cfe']] as [number, string][]) {
+    assert.is(digestOf('cmac', m.subarray(0, n), n >> 1, 16, key), want);
+  }
+});
+crypto('every length to 300, in two parts, as OpenSSL computes it', () => {
+  const bytes = Uint8Array.from({ length: 300 }, (_, i) => (i * 167 + (i >> 3)) & 255), key = bytes.slice(7, 23);
+  const aes = (b: Uint8Array): Uint8Array => createCipheriv('aes-128-ecb', key, null).setAutoPadding(false).update(b);
+  const double = (b: Uint8Array): Uint8Array => {
+    const v = (BigInt('0x' + hexOf(b)) << 1n) & ((1n << 128n) - 1n);
+    return hex((b[0] >> 7 ? v ^ 0x87n : v).toString(16).padStart(32, '0'));
+  };
+  const k1 = double(aes(new Uint8Array(16))), k2 = double(k1);
+  for (let n = 0; n <= 300; n++) {
+    const m = bytes.subarray(0, n), at = (n * 5) % (n + 1);
+    assert.is(digestOf('md5', m, at, 16), createHash('md5').update(m).digest('hex'), `md5 ${n}`);
+    assert.is(digestOf('sha1', m, at, 20), createHash('sha1').update(m).digest('hex'), `sha1 ${n}`);
+    assert.is(digestOf('hmac_sha1', bytes, at, 20, m), createHmac('sha1', m).update(bytes).digest('hex'), `key of ${n}`);
+    const blocks = Math.max(1, Math.ceil(n / 16)), padded = new Uint8Array(blocks * 16), whole = n === blocks * 16;
+    padded.set(m);
+    if (!whole) padded[n] = 0x80;
+    padded.subarray(-16).forEach((b, i, last) => { last[i] = b ^ (whole ? k1 : k2)[i]; });
+    let state: Uint8Array = new Uint8Array(16);
+    for (let i = 0; i < blocks; i++) state = aes(padded.subarray(16 * i, 16 * i + 16).map((b, j) => b ^ state[j]));
+    assert.is(digestOf('cmac', m, at, 16, key), hexOf(state), `cmac ${n}`);
+  }
+});
+crypto('comparison of MACs: one bit anywhere', () => {
+  for (let bit = 0; bit < 160; bit++) {
+    u8.set(u8.subarray(P, P + 20), OUT);
+    assert.is(x.mac_equal(P, OUT, 20), 1);
+    u8[OUT + (bit >> 3)] ^= 1 << (bit & 7);
+    assert.is(x.mac_equal(P, OUT, 20), 0);
+  }
+});
+crypto.run();
 
 const addr = suite('lib/addr, lib/seq');
 addr('prefix comparison at every length', () => {

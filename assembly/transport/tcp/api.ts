@@ -9,6 +9,7 @@ import { inetProtoRegister } from "../../core/proto";
 import { AF_INET, SHUT_RCV, SHUT_SND, Sock, SockFlag, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { IPPROTO_TCP } from "../../wire/tcp";
+import { authInit } from "./auth/keys";
 import { tcpBind, tcpDisconnect } from "./connect";
 import { sendActiveReset } from "./emit";
 import { tcpError } from "./error";
@@ -43,6 +44,7 @@ const ORPHAN_QUEUED: u32 = 65536;
 export function tcpInit(maxSockets: u32): void {
   tablesInit(maxSockets);
   tcbInit(maxSockets);
+  authInit(maxSockets);
   requestInit(min(maxSockets, MAX_REQUESTS));
   timeWaitInit(min(maxSockets, sysctl(Sysctl.TCP_MAX_TW_BUCKETS)));
   // A sixteenth of what is left describes segments: at 2 KiB and more each, enough for all chunks there can be.

@@ -8,6 +8,7 @@ import { now } from "../../core/time";
 import { FLOW_BROADCAST, FLOW_MULTICAST, flowRoute } from "../../network/flow";
 import { bindCheck } from "../datagram";
 import { portCount, portEphemeral } from "../port";
+import { authAllowed, authConnect } from "./auth/sign";
 import { Chrono, chronoStart } from "./chrono";
 import { emitSyn } from "./emit";
 import { FO, fastopenCheck, fastopenSpace } from "./fastopen";
@@ -154,6 +155,7 @@ function prepare(sk: Sock, tp: Tcb, addr: usize, port: u32, scope: u32): i32 {
   flowSetup(tp, sk);
   let r = flowRoute(tp.flow);
   if (r >= 0 && tp.flow.flags & (FLOW_BROADCAST | FLOW_MULTICAST)) r = -Errno.ENETUNREACH;
+  if (r >= 0 && tp.auth) r = authAllowed(tp, tp.flow.dst);
   if (r >= 0) r = pickTuple(sk, tp, port);
   if (r < 0) {
     sk.rport = 0;
@@ -199,6 +201,7 @@ function initSyn(sk: Sock, tp: Tcb): void {
   tp.sackOk = sysctl(Sysctl.TCP_SACK) != 0;
   tp.wscaleOk = sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
   tp.ecn = sysctl(Sysctl.TCP_ECN) == 1 || caNeedsEcn(tp) ? <u32>Ecn.SEEN : 0;
+  if (tp.auth) authConnect(tp);
   headerLenSet(tp);
   if (tp.userMss) tp.mssClamp = tp.userMss;
   else tp.mssClamp = 65535;

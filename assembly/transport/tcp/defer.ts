@@ -10,6 +10,7 @@ import { now } from "../../core/time";
 import { netDeviceByIndex } from "../../link/net_device";
 import { IPPROTO_TCP, TcpFlag } from "../../wire/tcp";
 import { QUOTE_MIN, reject } from "../reject";
+import { requestAuth } from "./auth/sign";
 import { replyFlow, replyReset, replySend } from "./reply";
 import { Request, requestArm, requestDrop, requestSyn, requestUntold, sendSynAck } from "./request";
 import { IN } from "./segin";
@@ -80,7 +81,7 @@ function refuse(r: Request): i32 {
   const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, 0);
   if (!f) return 0;
   mibInc(Mib.TcpOutRsts);
-  replySend(f, r.lport, r.rport, 0, r.rcvIsn + 1, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0);
+  replySend(f, r.lport, r.rport, 0, r.rcvIsn + 1, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0, requestAuth(r));
   return 0;
 }
 

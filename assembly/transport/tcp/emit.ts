@@ -10,8 +10,10 @@ import {
   IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
   putOptFastopen, putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
+import { authPutOwn, authSign } from "./auth/sign";
 import { caNeedsEcn, caTxStart } from "./congestion/congestion";
 import { FO } from "./fastopen";
+import { sackBlocks } from "./mss";
 import { flowOptions } from "./setup";
 import { sendqGather } from "./sendq";
 import { Seg, SegFlag } from "./segment";
@@ -41,8 +43,7 @@ function synOptions(tp: Tcb, p: usize): usize {
 
 function dataOptions(tp: Tcb, p: usize): usize {
   if (tp.tsOk) p = putOptTimestamps(p, tsNow(tp), tp.tsRecent, false);
-  if (!tp.sackOk) return p;
-  let n = min<u32>(tp.nsacks + (tp.dsack ? 1 : 0), tp.tsOk ? 3 : 4);
+  let n = sackBlocks(tp);
   if (!n) return p;
   p = putOptSack(p, n);
   if (tp.dsack) {
@@ -107,7 +108,9 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   const th = TcpHeader.at(skb.put(TCP_HLEN));
   // Before the options: choosing the window may change what they say.
   const window = syn ? min<u32>(tp.rcvWnd, 65535) : selectWindow(tp);
-  const optEnd = syn ? synOptions(tp, th.options) : dataOptions(tp, th.options);
+  const signed = tp.authLen != 0;
+  let optEnd = syn ? synOptions(tp, th.options) : dataOptions(tp, th.options);
+  if (signed) optEnd = authPutOwn(tp, optEnd);
   const hlen = <u32>(optEnd - th.ptr);
   skb.put(hlen - TCP_HLEN);
   th.sport = sk.lport;
@@ -142,6 +145,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   th.flags = flags;
   skb.trans = th.ptr;
   skb.priority = sk.priority;
+  if (signed) authSign(skb, f);
   checksumPartial(skb, th.ptr, flowPseudo(f, skb.total));
   if (flags & TcpFlag.ACK) ackSent(tp);
   if (len) {

@@ -10,6 +10,7 @@ import { now } from "../../core/time";
 import { pmtuLearn } from "../../network/fib";
 import { flowRoute } from "../../network/flow";
 import { ORIGIN_ICMP, ORIGIN_ICMP6, errorQueue } from "../datagram";
+import { authIgnoresIcmp } from "./auth/check";
 import { currentMss, syncMss } from "./mss";
 import { nonCongestionLoss } from "./recovery";
 import { Request, requestDrop } from "./request";
@@ -50,6 +51,7 @@ export function tcpError(skb: Skb, errno: u32, type: u32, code: u32, info: u32):
     return;
   }
   const tp = tcb(sk);
+  if (tp.auth && authIgnoresIcmp(tp, addrIsV4(REMOTE), type, code)) return;
   // RFC 5927 4.1: the quoted segment must be in flight.
   if (seqLt(seq, tp.tfo & Tfo.PENDING ? tp.iss : tp.sndUna) || seqGt(seq, tp.sndNxt)) return;
   if (errno == Errno.EMSGSIZE) {

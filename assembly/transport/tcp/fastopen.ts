@@ -105,7 +105,7 @@ function lost(tp: Tcb): void {
 export function fastopenCheck(tp: Tcb): bool {
   FO.on = false;
   FO.len = 0;
-  if (paused(tp)) return false;
+  if (tp.auth || paused(tp)) return false; // a signature leaves no room for the option
   const s = server(tp.flow.src, tp.flow.dst, false);
   if (s && s.mss) {
     tp.mssClamp = tp.userMss ? min<u32>(s.mss, tp.userMss) : s.mss;

@@ -109,7 +109,7 @@ export function fastopenSyn(lsk: Sock): FastopenSyn {
   const mode = sysctl(Sysctl.TCP_FASTOPEN);
   FO.on = false;
   if (OPT.hasFo && !OPT.foLen) mibInc(Mib.TcpExtTCPFastOpenCookieReqd);
-  if (!(mode & FastopenMode.SERVER) || (!IN.len && !OPT.hasFo) || !lt.tfoMax || lt.deferSyn) return FastopenSyn.PLAIN;
+  if (!(mode & FastopenMode.SERVER) || (!IN.len && !OPT.hasFo) || !lt.tfoMax || lt.deferSyn || lt.auth) return FastopenSyn.PLAIN;
   if (queueFull(lt)) {
     mibInc(Mib.TcpExtTCPFastOpenListenOverflow);
     return FastopenSyn.PLAIN;

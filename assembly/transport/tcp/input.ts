@@ -8,7 +8,7 @@ import { seqGt, seqIn, seqLt } from "../../lib/seq";
 import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibAdd, mibInc } from "../../core/mib";
 import { CsumState, PktType, Skb, skbCsum, skbDrop, skbFree } from "../../core/skb";
-import { SHUT_RCV, SHUT_SND, SockFlag, SockKind, sockWake } from "../../core/sock";
+import { SHUT_RCV, SHUT_SND, Sock, SockFlag, SockKind, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { SEC, now } from "../../core/time";
 import { flowConfirm } from "../../network/flow";
@@ -17,6 +17,8 @@ import { ETH_P_IP } from "../../wire/ethernet";
 import { IPPROTO_TCP, TCP_HLEN, TcpFlag, TcpHeader } from "../../wire/tcp";
 import { tproxyFind } from "../tproxy";
 import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "./ack";
+import { authConnection, authListener, authRequest, authStray, authTimeWait } from "./auth/check";
+import { authPeer } from "./auth/sign";
 import { challengeAck } from "./challenge";
 import { caNeedsEcn } from "./congestion/congestion";
 import { dctcpReceive } from "./congestion/dctcp";
@@ -107,35 +109,56 @@ function checksumGood(skb: Skb): bool {
 function demux(skb: Skb): void {
   const h = connHash(IN.daddr, IN.saddr, IN.dport, IN.sport);
   IN.hash = h;
+  IN.auth = 0;
   const sk = connFind(h, IN.daddr, IN.saddr, IN.dport, IN.sport, IN.ifindex);
   if (sk) {
-    connInput(tcb(sk), skb);
+    const tp = tcb(sk);
+    if (!(tp.auth | OPT.auth) || authConnection(tp, skb)) connInput(tp, skb);
     return;
   }
   let isn: u32 = 0;
   const m = miniFind(h, IN.daddr, IN.saddr, IN.dport, IN.sport, IN.ifindex);
   if (m) {
     if (m.kind == MiniKind.REQUEST) {
-      const child = requestInput(changetype<Request>(m), skb);
+      const r = changetype<Request>(m);
+      if (tcb(r.listener).auth | OPT.auth && !authRequest(r, skb)) return;
+      const child = requestInput(r, skb);
       if (child) connInput(child, skb);
       return;
     }
-    if (timeWaitInput(changetype<TimeWait>(m), ISN) == TwAction.DONE) return;
+    const tw = changetype<TimeWait>(m);
+    if (tw.auth | OPT.auth && !timeWaitAuth(tw, skb)) return;
+    if (timeWaitInput(tw, ISN) == TwAction.DONE) return;
     isn = load<u32>(ISN);
   }
-  let lsk = listenerFind(h, IN.daddr, IN.dport, IN.ifindex);
-  if (!lsk) lsk = tproxyFind(SockKind.TCP, IN.ifindex);
+  const lsk = listener();
   if (!lsk) {
     dropCount(Drop.NO_SOCKET);
-    replyReset();
+    if (!OPT.auth || authStray(skb)) replyReset();
     return;
   }
+  const auth = tcb(lsk).auth;
+  if (auth | OPT.auth && !authListener(auth, skb)) return;
   if (isn) {
     requestSyn(lsk, isn, skb);
     return;
   }
   const child = listenInput(lsk, skb);
   if (child) connInput(child, skb);
+}
+
+function listener(): Sock | null {
+  const lsk = listenerFind(IN.hash, IN.daddr, IN.dport, IN.ifindex);
+  return lsk ? lsk : tproxyFind(SockKind.TCP, IN.ifindex);
+}
+
+// A SYN may open a new connection, under the keys of a listener; anything else is under those of the old one.
+function timeWaitAuth(tw: TimeWait, skb: Skb): bool {
+  if ((IN.flags & (TcpFlag.SYN | TcpFlag.ACK | TcpFlag.RST)) != TcpFlag.SYN) return authTimeWait(tw.auth, tw.rcvNxt, skb);
+  const lsk = listener();
+  if (lsk) return authListener(tcb(lsk).auth, skb);
+  dropCount(Drop.NO_SOCKET);
+  return false;
 }
 
 /** A segment of a connection. */
@@ -283,6 +306,7 @@ function synSent(tp: Tcb, skb: Skb): bool {
 // Both SYNs are known: what is in force from here on (RFC 7323 1.3, RFC 2018 2, RFC 9293 3.7.1).
 function negotiate(tp: Tcb): void {
   tp.irs = IN.seq;
+  if (tp.auth) authPeer(tp);
   if (!OPT.hasWscale) tp.wscaleOk = false;
   if (tp.wscaleOk) tp.sndWscale = OPT.wscale;
   else {

@@ -11,6 +11,7 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowRoute } from "../../network/flow";
 import { IPPROTO_TCP, TcpFlag } from "../../wire/tcp";
 import { tproxyForget } from "../tproxy";
+import { authChild, requestAuth } from "./auth/sign";
 import { answerAllowed, oowAllowed } from "./challenge";
 import { cookieCheck, cookieSack, cookieWscale, tsOffsetFor } from "./isn";
 import { deferredInput } from "./defer";
@@ -109,6 +110,11 @@ export function createChild(r: Request): Tcb | null {
     destroyLater(tp);
     return null;
   }
+  if ((lt.auth || r.ao) && !authChild(tp, r)) {
+    sk.state = <u8>TcpState.CLOSE;
+    destroyLater(tp);
+    return null;
+  }
   tp.unaccepted = true;
   tp.listener = changetype<usize>(lsk);
   tp.irs = r.rcvIsn;
@@ -188,7 +194,7 @@ function requestAck(r: Request): void {
   const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, r.tos);
   if (!f) return;
   replySend(f, r.lport, r.rport, r.sndIsn + 1, r.rcvIsn + 1, TcpFlag.ACK, min<u32>(r.rcvWnd >> r.rcvWscale, 65535),
-    r.tsOk, <u32>(now() / MS) + r.tsOffset, r.tsRecent);
+    r.tsOk, <u32>(now() / MS) + r.tsOffset, r.tsRecent, requestAuth(r));
 }
 
 /**

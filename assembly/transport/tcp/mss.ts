@@ -2,7 +2,7 @@
 import { caSndbufExpand } from "./congestion/congestion";
 import { roundPow2 } from "./window";
 import { Flow, ipHeaderLen } from "../../network/flow";
-import { TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN } from "../../wire/tcp";
+import { TCPOLEN_TSTAMP_ALIGNED, TCP_HLEN, TCP_MAX_OPTIONS } from "../../wire/tcp";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MIN_SND_MSS, MSS_DEFAULT, Tcb } from "./tcp";
@@ -38,13 +38,22 @@ export function syncMss(tp: Tcb, pmtu: u32): void {
 /** The MSS of the next segment: SACK blocks that must ride on it take room. */
 export function currentMss(tp: Tcb): u32 {
   if (tp.flow.mtu != tp.pmtu && tp.flow.mtu) syncMss(tp, tp.flow.mtu);
-  const blocks = tp.sackOk ? min<u32>(tp.nsacks + (tp.dsack ? 1 : 0), tp.tsOk ? 3 : 4) : 0;
+  const blocks = sackBlocks(tp);
   const sack: u32 = blocks ? 4 + 8 * blocks : 0;
   return tp.mssCache > sack + 8 ? tp.mssCache - sack : tp.mssCache;
 }
 
 /** Header length of data segments, after negotiation. */
-export function headerLenSet(tp: Tcb): void { tp.tcpHeaderLen = TCP_HLEN + (tp.tsOk ? TCPOLEN_TSTAMP_ALIGNED : 0); }
+export function headerLenSet(tp: Tcb): void { tp.tcpHeaderLen = TCP_HLEN + (tp.tsOk ? TCPOLEN_TSTAMP_ALIGNED : 0) + tp.authLen; }
+
+/** SACK blocks that the next segment carries: all there are, as far as the other options leave room (RFC 2018 3). */
+export function sackBlocks(tp: Tcb): u32 {
+  if (!tp.sackOk) return 0;
+  const n = min<u32>(tp.nsacks + (tp.dsack ? 1 : 0), tp.tsOk ? 3 : 4);
+  if (!n || !tp.authLen) return n;
+  const used = tp.tcpHeaderLen - TCP_HLEN + 4;
+  return min(n, used < TCP_MAX_OPTIONS ? (TCP_MAX_OPTIONS - used) >> 3 : 0);
+}
 
 /** A first guess of the peer's segment size, for delayed ACKs. */
 export function initRcvMss(tp: Tcb): void {

@@ -3,6 +3,8 @@ import { Errno } from "../../abi";
 import { Sock, SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { writeSpace } from "./ack";
+import { aoGetKeys, aoInfo, aoSetsockopt } from "./auth/ao_options";
+import { md5Setsockopt } from "./auth/options";
 import { CA_NAME_MAX, caByName, caInfo, caInit, caName } from "./congestion/congestion";
 import { FastopenMode } from "./fastopen";
 import { fastopenKeyBytes, fastopenKeys, fastopenSetKeys } from "./fastopen_listen";
@@ -15,9 +17,9 @@ import { keepaliveUpdate } from "./timer";
 
 const enum Opt {
   NODELAY = 1, MAXSEG = 2, CORK = 3, KEEPIDLE = 4, KEEPINTVL = 5, KEEPCNT = 6, SYNCNT = 7, LINGER2 = 8, DEFER_ACCEPT = 9,
-  WINDOW_CLAMP = 10, INFO = 11, QUICKACK = 12, CONGESTION = 13, THIN_LINEAR_TIMEOUTS = 16, THIN_DUPACK = 17,
-  USER_TIMEOUT = 18, REPAIR = 19, FASTOPEN = 23, TIMESTAMP = 24, NOTSENT_LOWAT = 25, CC_INFO = 26, FASTOPEN_CONNECT = 30, ULP = 31,
-  FASTOPEN_KEY = 33, FASTOPEN_NO_COOKIE = 34, INQ = 36,
+  WINDOW_CLAMP = 10, INFO = 11, QUICKACK = 12, CONGESTION = 13, MD5SIG = 14, THIN_LINEAR_TIMEOUTS = 16, THIN_DUPACK = 17,
+  USER_TIMEOUT = 18, REPAIR = 19, FASTOPEN = 23, TIMESTAMP = 24, NOTSENT_LOWAT = 25, CC_INFO = 26, FASTOPEN_CONNECT = 30, ULP = 31, MD5SIG_EXT = 32,
+  FASTOPEN_KEY = 33, FASTOPEN_NO_COOKIE = 34, INQ = 36, AO_ADD_KEY = 38, AO_DEL_KEY = 39, AO_INFO = 40, AO_GET_KEYS = 41,
 }
 const MAX_KEEPIDLE: i32 = 32767;
 const MAX_KEEPINTVL: i32 = 32767;
@@ -129,6 +131,8 @@ export function tcpSetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
   if (name == Opt.ULP) return -Errno.ENOENT;
   if (name == Opt.FASTOPEN_KEY) return fastopenSetKeys(tp, p, len) ? 0 : -Errno.EINVAL;
   if (len < 4) return -Errno.EINVAL;
+  if (name == Opt.MD5SIG || name == Opt.MD5SIG_EXT) return md5Setsockopt(sk, p, len, name == Opt.MD5SIG_EXT);
+  if (name >= <u32>Opt.AO_ADD_KEY && name <= <u32>Opt.AO_INFO) return aoSetsockopt(sk, name, p, len);
   const v = load<i32>(p);
   switch (name) {
     case <u32>Opt.NODELAY:
@@ -221,6 +225,8 @@ export function tcpGetsockopt(sk: Sock, name: u32, p: usize, len: u32): i32 {
     case <u32>Opt.CC_INFO: return putBytes(p, len, CC_INFO, caInfo(tp, CC_INFO));
     case <u32>Opt.ULP: return 0;
     case <u32>Opt.THIN_LINEAR_TIMEOUTS: case <u32>Opt.THIN_DUPACK: case <u32>Opt.REPAIR: return putInt(p, len, 0);
+    case <u32>Opt.AO_INFO: return aoInfo(sk, p, len);
+    case <u32>Opt.AO_GET_KEYS: return aoGetKeys(sk, p, len);
     case <u32>Opt.FASTOPEN: return putInt(p, len, tp.tfoMax);
     case <u32>Opt.FASTOPEN_CONNECT: return putInt(p, len, tp.tfoConnect ? 1 : 0);
     case <u32>Opt.FASTOPEN_NO_COOKIE: return putInt(p, len, tp.tfoNoCookie ? 1 : 0);

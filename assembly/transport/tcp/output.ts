@@ -34,6 +34,7 @@ function cwndQuota(tp: Tcb): u32 {
 
 /** Segments worth one super-segment: about a millisecond at the current rate, all of it on short paths. */
 export function tsoSegs(tp: Tcb, mss: u32): u32 {
+  if (tp.authLen) return 1; // each segment has a signature of its own
   let bytes = tp.pacingRate >> 10;
   const r = tp.minRtt >> 9;
   if (r < 32) bytes += <u64>GSO_MAX >> r;

@@ -2,11 +2,12 @@
 // TIME_WAIT and of a request.
 import { addrCopy, addrIsV4, v6IsLinkLocal } from "../../lib/addr";
 import { Mib, mibInc } from "../../core/mib";
-import { Skb, skbAlloc } from "../../core/skb";
+import { Skb, skbAlloc, skbFree } from "../../core/skb";
 import { FLOW_ANYSRC, FLOW_FOREIGN_SRC, Flow, flowRoute, ipOutput } from "../../network/flow";
-import { IPPROTO_TCP, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptTimestamps } from "../../wire/tcp";
+import { AuthOption, IPPROTO_TCP, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptTimestamps } from "../../wire/tcp";
+import { authLength, authPut, authSign } from "./auth/sign";
 import { checksumPartial, flowPseudo } from "./emit";
-import { IN } from "./segin";
+import { IN, OPT } from "./segin";
 
 const FLOW = changetype<Flow>(memory.data(offsetof<Flow>(), 8));
 
@@ -25,8 +26,8 @@ export function replyFlow(laddr: usize, raddr: usize, ifindex: u32, tos: u8): Fl
   return f;
 }
 
-/** Send an empty segment over `f`; with timestamps when `tsval` and `tsecr` are not both 0. */
-export function replySend(f: Flow, lport: u32, rport: u32, seq: u32, ack: u32, flags: u32, window: u32, hasTs: bool, tsval: u32, tsecr: u32): void {
+/** Send an empty segment over `f`, with timestamps when `hasTs`, signed by the keys of `auth` (0: none). */
+export function replySend(f: Flow, lport: u32, rport: u32, seq: u32, ack: u32, flags: u32, window: u32, hasTs: bool, tsval: u32, tsecr: u32, auth: usize): void {
   const skb = skbAlloc(TCP_MAX_HLEN);
   if (!skb) return;
   const th = TcpHeader.at(skb.put(TCP_HLEN));
@@ -39,12 +40,22 @@ export function replySend(f: Flow, lport: u32, rport: u32, seq: u32, ack: u32, f
   th.flags = flags;
   th.window = window;
   th.urgent = 0;
-  sendReply(skb, f, th);
+  sendReply(skb, f, th, auth);
 }
 
-/** Checksum and send a finished header. */
-export function sendReply(skb: Skb, f: Flow, th: TcpHeader): void {
+/** Sign (with the keys of `auth`, 0: none), checksum and send a finished header without payload. */
+export function sendReply(skb: Skb, f: Flow, th: TcpHeader, auth: usize): void {
   skb.trans = th.ptr;
+  const n = authLength(auth, f.dst);
+  if (n < 0) {
+    skbFree(skb);
+    return;
+  }
+  if (n) {
+    authPut(auth, f.dst, skb.put(n));
+    th.headerLen = skb.len;
+    authSign(skb, f);
+  }
   checksumPartial(skb, th.ptr, flowPseudo(f, skb.total));
   mibInc(Mib.TcpOutSegs);
   ipOutput(skb, f);
@@ -52,10 +63,11 @@ export function sendReply(skb: Skb, f: Flow, th: TcpHeader): void {
 
 /** RST in answer to the segment in IN. */
 export function replyReset(): void {
-  if (IN.has(TcpFlag.RST)) return;
+  // Without the sequence numbers that TCP-AO signs with nothing can be said (RFC 5925 7.7).
+  if (IN.has(TcpFlag.RST) || (OPT.auth == <u32>AuthOption.AO && !IN.auth)) return;
   const f = replyFlow(IN.daddr, IN.saddr, IN.ifindex, 0);
   if (!f) return;
   mibInc(Mib.TcpOutRsts);
-  if (IN.has(TcpFlag.ACK)) replySend(f, IN.dport, IN.sport, IN.ack, 0, TcpFlag.RST, 0, false, 0, 0);
-  else replySend(f, IN.dport, IN.sport, 0, IN.end, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0);
+  if (IN.has(TcpFlag.ACK)) replySend(f, IN.dport, IN.sport, IN.ack, 0, TcpFlag.RST, 0, false, 0, 0, IN.auth);
+  else replySend(f, IN.dport, IN.sport, 0, IN.end, TcpFlag.RST | TcpFlag.ACK, 0, false, 0, 0, IN.auth);
 }

@@ -13,9 +13,10 @@ import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { Flow } from "../../network/flow";
 import {
-  TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptFastopen, putOptMss, putOptSackPermitted,
+  AuthOption, TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptFastopen, putOptMss, putOptSackPermitted,
   putOptTimestamps, putOptWscale,
 } from "../../wire/tcp";
+import { TCPOLEN_AUTH_TSTAMP, authLength, requestAuth } from "./auth/sign";
 import { caNeedsEcn } from "./congestion/congestion";
 import { FO } from "./fastopen";
 import { FastopenSyn, fastopenOpen, fastopenSyn } from "./fastopen_listen";
@@ -57,6 +58,10 @@ import { initialWindow, initialWscale, winFromSpace } from "./window";
   /** The SYN-ACK waits for the host (defer.ts), which has been told of the request. */
   deferred: bool;
   told: bool;
+  /** The SYN had the option of TCP-AO, with these two KeyIDs. */
+  ao: bool;
+  aoKeyId: u8;
+  aoRnextId: u8;
   tos: u8;
   timeouts: u32;
   retrans: u32;
@@ -161,7 +166,7 @@ function synAck(f: Flow, r: Request, tsval: u32): void {
   th.flags = TcpFlag.SYN | TcpFlag.ACK | (r.ecnOk ? <u32>TcpFlag.ECE : 0);
   th.window = min<u32>(r.rcvWnd, 65535);
   th.urgent = 0;
-  sendReply(skb, f, th);
+  sendReply(skb, f, th, requestAuth(r));
 }
 
 /** Fill `r` from the segment in IN (a SYN, or the ACK of a cookie) and the options decoded into it. */
@@ -174,6 +179,11 @@ export function requestFill(r: Request, lsk: Sock): void {
   r.ifindex = lsk.boundIf;
   r.inIf = IN.ifindex;
   r.listener = lsk;
+  if (OPT.auth == <u32>AuthOption.AO) {
+    r.ao = true;
+    r.aoKeyId = load<u8>(OPT.authAt);
+    r.aoRnextId = load<u8>(OPT.authAt, 1);
+  }
   r.tos = addrIsV4(IN.saddr) ? lsk.tos : lsk.tclass;
 }
 
@@ -200,6 +210,8 @@ function requestOptions(r: Request, lsk: Sock, f: Flow, cookie: bool): void {
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
   // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
   r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
+  // As Linux: where the signature leaves no room for timestamps and SACK blocks, SACK is worth more.
+  if (lt.auth && !cookie && r.sackOk && authLength(requestAuth(r), IN.saddr) > <i32>TCPOLEN_AUTH_TSTAMP) r.tsOk = false;
   requestWindow(r, lt, receiveMss(f, lt.userMss));
   r.sent = now();
 }

@@ -27,6 +27,8 @@ import { TcpFlag, TcpOptions } from "../../wire/tcp";
   /** Keyed hash of the connection. */
   hash: u32;
   tos: u8;
+  /** The Auth whose keys sign the answer, 0 = none. */
+  auth: usize;
   @inline get saddr(): usize { return changetype<usize>(this) + offsetof<SegIn>("s0"); }
   @inline get daddr(): usize { return changetype<usize>(this) + offsetof<SegIn>("d0"); }
   @inline has(f: TcpFlag): bool { return (this.flags & f) != 0; }

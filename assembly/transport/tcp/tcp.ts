@@ -8,6 +8,7 @@ import { Sock, SockFlag } from "../../core/sock";
 import { MS } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { Flow } from "../../network/flow";
+import { authFree } from "./auth/keys";
 
 /** Linux's numbers (include/net/tcp_states.h). */
 export const enum TcpState {
@@ -143,6 +144,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   rcvMss: u32;
   /** TCP and option bytes of a data segment. */
   tcpHeaderLen: u32;
+  /** Of them the option that authenticates, 0 = segments are not signed. */
+  authLen: u32;
   pmtu: u32;
   // ---- send queue: chunks, see sendq.ts ----
   txFirst: usize;
@@ -292,6 +295,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   /** TCP_FASTOPEN_KEY: number of keys (0 = those of the stack), the one in use and the one before it. */
   tfoKeys: u32;
   tfoKey0: u64; tfoKey1: u64; tfoKey2: u64; tfoKey3: u64;
+  /** Keys that authenticate segments (auth/keys.ts), 0 = none. */
+  auth: usize;
   /** connect() was called and has not yet told its success. */
   connecting: bool;
   // ---- receive autotuning ----
@@ -423,9 +428,10 @@ export function tcbClear(tp: Tcb): void {
   tp.byTime.init();
   tp.requests.init();
 }
-const SAVED: usize = memory.data(160, 8);
+const SAVED: usize = memory.data(168, 8);
 
 export function tcbFree(tp: Tcb): void {
   tp.sk.pcb = 0;
+  authFree(tp.auth);
   POOL.release(changetype<usize>(tp));
 }

@@ -11,6 +11,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
 import { Timer } from "../../core/timer";
 import { TcpFlag } from "../../wire/tcp";
+import { authFree, authOf, md5Copy, md5Find } from "./auth/keys";
 import { answerAllowed } from "./challenge";
 import { replyFlow, replyReset, replySend } from "./reply";
 import { IN, OPT } from "./segin";
@@ -44,6 +45,8 @@ import { desiredWindow } from "./window";
   flags: u32;
   uid: u32;
   lastOow: u64;
+  /** Auth, 0 = none. */
+  auth: usize;
   // Timer
   t0: u64; t1: u64; t2: u64; t3: u64;
   @inline get key(): Mini { return changetype<Mini>(this); }
@@ -61,14 +64,27 @@ export function timeWaitKill(tw: TimeWait): void {
   tw.timer.cancel();
   changetype<ListNode>(tw).unlink();
   tw.portNode.unlink();
+  authFree(tw.auth);
   POOL.release(changetype<usize>(tw));
+}
+
+// Its keys go with it, for they sign what it answers: those of TCP-AO, as on Linux; of an MD5 key a copy, the socket may use its own again.
+function keysFor(tp: Tcb): usize {
+  if (!tp.authLen) return 0;
+  const a = authOf(tp.auth);
+  if (a.current) return tp.auth;
+  const key = md5Find(a, tp.sk.raddr);
+  return key ? md5Copy(key, tp.sk.raddr) : 0;
 }
 
 /** The connection continues as a record in `state` for `time` ns (0 = the full TIME_WAIT); the socket is done. */
 export function enterTimeWait(tp: Tcb, state: u32, time: u64): void {
   const sk = tp.sk;
+  const auth = keysFor(tp);
   const p = POOL.used < sysctl(Sysctl.TCP_MAX_TW_BUCKETS) ? POOL.alloc() : 0;
-  if (!p) {
+  if (!p || (tp.authLen && !auth)) {
+    if (p) POOL.release(p);
+    if (auth != tp.auth) authFree(auth);
     mibInc(Mib.TcpExtTCPTimeWaitOverflow);
     tcpDone(tp);
     return;
@@ -77,6 +93,11 @@ export function enterTimeWait(tp: Tcb, state: u32, time: u64): void {
   tw.kind = MiniKind.TIME_WAIT;
   addrCopy(tw.key.laddr, tp.flow.src);
   addrCopy(tw.key.raddr, sk.raddr);
+  tw.auth = auth;
+  if (auth == tp.auth) {
+    tp.auth = 0;
+    tp.authLen = 0;
+  }
   tw.lport = sk.lport;
   tw.rport = sk.rport;
   tw.ifindex = sk.boundIf;
@@ -107,7 +128,7 @@ function twAck(tw: TimeWait): void {
   const f = replyFlow(tw.key.laddr, tw.key.raddr, IN.ifindex, tw.tos);
   if (!f) return;
   replySend(f, tw.lport, tw.rport, tw.sndNxt, tw.rcvNxt, TcpFlag.ACK, min<u32>(tw.rcvWnd >> tw.rcvWscale, 65535),
-    tw.tsRecentStamp != 0, <u32>(now() / MS) + tw.tsOffset, tw.tsRecent);
+    tw.tsRecentStamp != 0, <u32>(now() / MS) + tw.tsOffset, tw.tsRecent, tw.auth);
 }
 function twAckLimited(tw: TimeWait): void {
   if (answerAllowed(changetype<usize>(tw) + offsetof<TimeWait>("lastOow"))) twAck(tw);
