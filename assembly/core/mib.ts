@@ -30,6 +30,7 @@ export const enum Mib {
   // in the order of UDP's
   UdpLiteInDatagrams, UdpLiteNoPorts, UdpLiteInErrors, UdpLiteOutDatagrams, UdpLiteRcvbufErrors, UdpLiteSndbufErrors, UdpLiteInCsumErrors,
   UdpLite6InDatagrams, UdpLite6NoPorts, UdpLite6InErrors, UdpLite6OutDatagrams, UdpLite6RcvbufErrors, UdpLite6SndbufErrors, UdpLite6InCsumErrors,
+  TcpExtTCPHystartDelayDetect, TcpExtTCPHystartDelayCwnd,
   COUNT,
 }
 

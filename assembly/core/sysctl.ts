@@ -76,6 +76,7 @@ export const enum Sysctl {
   // net.ipv4.tcp_fastopen_key: the key and the one before it, four words each; all zero = not set
   TCP_FASTOPEN_KEY0, TCP_FASTOPEN_KEY1, TCP_FASTOPEN_KEY2, TCP_FASTOPEN_KEY3,
   TCP_FASTOPEN_KEY4, TCP_FASTOPEN_KEY5, TCP_FASTOPEN_KEY6, TCP_FASTOPEN_KEY7,
+  TCP_CUBIC_HYSTART, // HyStart++ (RFC 9406) in slow start
   COUNT,
 }
 
@@ -147,4 +148,5 @@ export function sysctlInit(): void {
   sysctlSet(Sysctl.NEIGH_GC_THRESH3, 1024);
   sysctlSet(Sysctl.MLD_MAX_MSF, 64);
   sysctlSet(Sysctl.TCP_FASTOPEN, 1); // as client
+  sysctlSet(Sysctl.TCP_CUBIC_HYSTART, 1);
 }

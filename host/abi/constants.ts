@@ -435,7 +435,9 @@ export const Mib = {
   UdpLite6RcvbufErrors: 152,
   UdpLite6SndbufErrors: 153,
   UdpLite6InCsumErrors: 154,
-  COUNT: 155,
+  TcpExtTCPHystartDelayDetect: 155,
+  TcpExtTCPHystartDelayCwnd: 156,
+  COUNT: 157,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));
@@ -524,7 +526,8 @@ export const Sysctl = {
   TCP_FASTOPEN_KEY5: 80,
   TCP_FASTOPEN_KEY6: 81,
   TCP_FASTOPEN_KEY7: 82,
-  COUNT: 83,
+  TCP_CUBIC_HYSTART: 83,
+  COUNT: 84,
 } as const;
 /** Sysctl value -> name. */
 export const SysctlName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Sysctl).map(([k, v]) => [v, k]));

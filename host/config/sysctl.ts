@@ -87,6 +87,7 @@ export const SYSCTLS: Readonly<Record<string, SysctlEntry>> = {
   },
   'net.ipv4.tcp_min_rtt_wlen': one(Sysctl.TCP_MIN_RTT_WLEN, 0, 86400),
   'net.ipv4.tcp_congestion_control': { keys: [Sysctl.TCP_CONGESTION], min: 0, max: 3, words: { cubic: 0, reno: 1, bbr: 2, dctcp: 3 } },
+  'tcp_cubic.hystart': flag(Sysctl.TCP_CUBIC_HYSTART),
   'net.ipv4.udp_rmem_min': one(Sysctl.UDP_RMEM_MIN, 1, I31),
   'net.ipv4.udp_wmem_min': one(Sysctl.UDP_WMEM_MIN, 1, I31),
   'net.ipv4.neigh.default.gc_thresh3': one(Sysctl.NEIGH_GC_THRESH3, 1, 65535),
