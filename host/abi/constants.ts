@@ -527,7 +527,9 @@ export const Sysctl = {
   TCP_FASTOPEN_KEY6: 81,
   TCP_FASTOPEN_KEY7: 82,
   TCP_CUBIC_HYSTART: 83,
-  COUNT: 84,
+  TCP_ECN_OPTION: 84,
+  TCP_ECN_OPTION_BEACON: 85,
+  COUNT: 86,
 } as const;
 /** Sysctl value -> name. */
 export const SysctlName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Sysctl).map(([k, v]) => [v, k]));
