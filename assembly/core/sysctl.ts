@@ -77,7 +77,7 @@ export const enum Sysctl {
   TCP_FASTOPEN_KEY0, TCP_FASTOPEN_KEY1, TCP_FASTOPEN_KEY2, TCP_FASTOPEN_KEY3,
   TCP_FASTOPEN_KEY4, TCP_FASTOPEN_KEY5, TCP_FASTOPEN_KEY6, TCP_FASTOPEN_KEY7,
   TCP_CUBIC_HYSTART, // HyStart++ (RFC 9406) in slow start
-  TCP_ECN_OPTION, // 0 never, 1 when marks change, 2 whenever a counter has
+  TCP_ECN_OPTION, // 0 never, 1 when marks change, 2 on every ACK of data
   TCP_ECN_OPTION_BEACON, // of 1: times in a round trip
   COUNT,
 }

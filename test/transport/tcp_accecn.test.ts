@@ -326,15 +326,18 @@ test('the sender: ACE says how many, once, and the window is reduced once a roun
 });
 
 test('the sender: more than seven at once are taken as the safest likely case, unless the option knows (3.2.2.5.2)', async () => {
-  const far = async (acc?: number[]): Promise<Conn> => {
+  /** An ACK of ten; `before`: others were of one. */
+  const far = async (acc?: number[], before = 2): Promise<Conn> => {
     const c = await Conn.accepted();
-    c.p.write(10 * MSS);
+    c.p.write(14 * MSS);
     c.sent();
     c.p.advance(50);
-    c.tx(ACK | ace(5 + 1), 1, 1 + 10 * MSS, 0, NOT_ECT, acc ? { acc } : {});
+    for (let i = 1; i <= before; i++) c.tx(ACK | ace(5), 1, 1 + i * MSS);
+    c.tx(ACK | ace(5 + 1), 1, 1 + (10 + before) * MSS, 0, NOT_ECT, acc ? { acc } : {});
     return c;
   };
   assert.is((await far()).deliveredCe, 9); // 1, or once around
+  assert.is((await far(undefined, 0)).deliveredCe, 1); // where all ACKs are of so many none was lost
   const c = await far([0, 1 + 9 * MSS, MSS]);
   assert.is(c.deliveredCe, 1);
   assert.equal([252, 256, 260].map((o) => c.p.info(o)), [0, 9 * MSS, MSS]);

@@ -22,6 +22,10 @@ const ECN_ACC: u32 = 3;
 /** 3.2.2.5.1: CE marks that bring an acknowledgment, with unacknowledged data and without. */
 const CE_WITH_DATA: u32 = 2;
 const CE_WITHOUT_DATA: u32 = 3;
+/** Segments of an ACK in the mean beyond which the path or the peer thins them out; the mean has 6 binary places, and moves by a 64th. */
+const ACK_THINNED: u32 = 4;
+const ACKED_PRECISION: u32 = 6;
+const ACKED_WEIGHT: u32 = 6;
 /** An option at least once for so many bytes (3.2.3.3), as a mask of the counter. */
 const REPEAT_MASK: u32 = ~((1 << 22) - 1);
 
@@ -83,6 +87,7 @@ export function accHandshakeAck(tp: Tcb): void {
 /** An acceptable segment of a peer with AccECN, in IN: count it, and decide what that brings (3.2, 3.2.2.5.1). */
 export function accReceive(tp: Tcb): void {
   const mark = <u32>IN.tos & 3;
+  if (IN.len) tp.accChanged = true; // that no counter has moved is worth telling
   if (mark) {
     tp.ecn |= Ecn.SEEN;
     if (mark == ECN_CE) {
@@ -92,7 +97,6 @@ export function accReceive(tp: Tcb): void {
     if (IN.len) {
       const p = tp.receivedEcn(mark), before = load<u32>(p);
       store<u32>(p, before + IN.len);
-      tp.accChanged = true;
       if ((before ^ (before + IN.len)) & REPEAT_MASK) tp.accDemand = max<u8>(tp.accDemand, 1);
     }
   }
@@ -130,6 +134,8 @@ export function accAck(tp: Tcb, flags: u32, o: TcpOptions): void {
   // Without news it may be older than what is known.
   if (tp.sk.state == <u8>TcpState.SYN_RECV || !(ACK.flag & Ack.FORWARD_PROGRESS) || ACK.has(Ack.SYN_ACKED)) return;
   const delivered = tp.delivered - ACK.priorDelivered, ace = aceOf(flags);
+  tp.ackedMean = tp.ackedMean ? ((tp.ackedMean << ACKED_WEIGHT) - tp.ackedMean + (min<u32>(delivered, 1024) << ACKED_PRECISION)) >> ACKED_WEIGHT
+    : min<u32>(delivered, 1024) << ACKED_PRECISION;
   if (!(tp.ecn & Ecn.FEEDBACK)) {
     tp.ecn |= Ecn.FEEDBACK;
     if (!ace) tp.ecn |= Ecn.NO_ECT | Ecn.DEAF; // 3.2.2.4: zeroed on the way
@@ -139,9 +145,11 @@ export function accAck(tp: Tcb, flags: u32, o: TcpOptions): void {
   const bytes = load<u32>(tp.deliveredEcn(ECN_CE)) - before;
   let delta = (ace - CEP_INIT - tp.deliveredCe) & ACE_MASK;
   if (delivered > ACE_MASK) {
-    // The counter may have gone round: as often as it could have, unless the bytes tell otherwise (appendix A.2).
+    // The counter may have gone round. The bytes tell how often; without them it is as often as it could have, unless the peer's ACKs are always of
+    // many segments (appendix A.2; the threshold is Linux's): it is then not ACKs that were lost.
     const safe = delivered - ((delivered - delta) & ACE_MASK);
-    if (!certain || <u64>bytes > <u64>delta * tp.mssCache) delta = safe;
+    if (certain) while (<u64>delta * tp.mssCache < bytes && delta < safe) delta += ACE_MASK + 1;
+    else if (tp.ackedMean <= ACK_THINNED << ACKED_PRECISION) delta = safe;
   } else if (certain && bytes && !delta) tp.ecn |= Ecn.NO_ECT; // 3.2.3.2.5: somebody writes into it
   if (!delta) return;
   tp.deliveredCe += delta;

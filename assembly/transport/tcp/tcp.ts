@@ -268,7 +268,9 @@ export const GSO_MAX: u32 = 65535 - 120;
   cePending: u32;
   /** Header flags of the next empty ACK, 0 = the counter. */
   aceNext: u32;
-  /** When the latest option left, ns; of so many more segments; counters have changed since. */
+  /** Segments delivered by an ACK in the mean, << 6. */
+  ackedMean: u32;
+  /** When the latest option left, ns; it is due on so many more segments; data has come since. */
   accSent: u64;
   accDemand: u8;
   accChanged: bool;
