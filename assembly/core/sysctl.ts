@@ -76,6 +76,9 @@ export const enum Sysctl {
   // net.ipv4.tcp_fastopen_key: the key and the one before it, four words each; all zero = not set
   TCP_FASTOPEN_KEY0, TCP_FASTOPEN_KEY1, TCP_FASTOPEN_KEY2, TCP_FASTOPEN_KEY3,
   TCP_FASTOPEN_KEY4, TCP_FASTOPEN_KEY5, TCP_FASTOPEN_KEY6, TCP_FASTOPEN_KEY7,
+  TCP_CUBIC_HYSTART, // HyStart++ (RFC 9406) in slow start
+  TCP_ECN_OPTION, // 0 never, 1 when marks change, 2 on every ACK of data
+  TCP_ECN_OPTION_BEACON, // of 1: times in a round trip
   COUNT,
 }
 
@@ -147,4 +150,7 @@ export function sysctlInit(): void {
   sysctlSet(Sysctl.NEIGH_GC_THRESH3, 1024);
   sysctlSet(Sysctl.MLD_MAX_MSF, 64);
   sysctlSet(Sysctl.TCP_FASTOPEN, 1); // as client
+  sysctlSet(Sysctl.TCP_CUBIC_HYSTART, 1);
+  sysctlSet(Sysctl.TCP_ECN_OPTION, 2);
+  sysctlSet(Sysctl.TCP_ECN_OPTION_BEACON, 3);
 }

@@ -31,6 +31,7 @@ export function gsoCapable(d: NetDevice, skb: Skb): bool {
  */
 export function gsoSegment(d: NetDevice, skb: Skb, xmit: u32): void {
   const tcp = <u32>skb.gsoType != Vnet.GSO_UDP_L4;
+  const acc = (skb.gsoType & Vnet.GSO_ECN) != 0; // CWR is a bit of the counter ACE (RFC 9768): the same in all segments
   const trans = <u32>(skb.csumStart - skb.data);
   const net = <u32>(skb.net - skb.data);
   if (trans + 20 > skb.len || net >= trans || (!tcp && trans + 8 > skb.len)) {
@@ -68,7 +69,7 @@ export function gsoSegment(d: NetDevice, skb: Skb, xmit: u32): void {
     if (tcp) {
       putBe32(s.trans + 4, seq);
       const flags = <u32>load<u8>(s.trans, TCP_FLAGS);
-      store<u8>(s.trans, (last ? flags : flags & ~(TH_FIN | TH_PUSH)) & (at == hlen ? 0xff : ~TH_CWR), TCP_FLAGS);
+      store<u8>(s.trans, (last ? flags : flags & ~(TH_FIN | TH_PUSH)) & (at == hlen || acc ? 0xff : ~TH_CWR), TCP_FLAGS);
     } else putBe16(s.trans + 4, 8 + n);
     partial(s, v4, tcp);
     call_indirect<i32>(xmit, d, s);

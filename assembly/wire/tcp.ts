@@ -1,9 +1,9 @@
-// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018; Fast Open RFC 7413;
+// TCP header and options (RFC 9293 3.1; window scale and timestamps RFC 7323; SACK RFC 2018; Fast Open RFC 7413; AccECN RFC 9768;
 // MD5 signature RFC 2385; authentication option RFC 5925 2.2).
 //
 //   0 source port(2)  2 destination port(2)  4 sequence(4)  8 acknowledgment(4)
-//   12 data offset(4 bits) reserved(4)  13 flags  14 window(2)  16 checksum(2)  18 urgent(2)  20 options
-import { be16, be32, putBe16, putBe32 } from "../lib/bytes";
+//   12 data offset(4 bits) reserved(3) AE(1)  13 flags  14 window(2)  16 checksum(2)  18 urgent(2)  20 options
+import { be16, be32, putBe16, putBe24, putBe32 } from "../lib/bytes";
 
 export const IPPROTO_TCP: u32 = 6;
 export const TCP_HLEN: u32 = 20;
@@ -25,8 +25,15 @@ export const TCPOLEN_AO_BASE: u32 = 4;
 /** Most bytes of options a header can hold. */
 export const TCP_MAX_OPTIONS: u32 = TCP_MAX_HLEN - TCP_HLEN;
 
-export const enum TcpFlag { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128 }
-const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, MD5 = 19, AO = 29, FASTOPEN = 34 }
+/** The IP-ECN field (RFC 3168 5). */
+export const ECN_ECT1: u32 = 1;
+export const ECN_ECT0: u32 = 2;
+export const ECN_CE: u32 = 3;
+/** Most bytes of an AccECN option with its padding. */
+export const TCPOLEN_ACCECN_MAX: u32 = 12;
+
+export const enum TcpFlag { FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128, AE = 256 }
+const enum Opt { EOL, NOP, MSS, WSCALE, SACK_PERM, SACK, TIMESTAMP = 8, MD5 = 19, AO = 29, FASTOPEN = 34, ACCECN0 = 172, ACCECN1 = 174 }
 /** What authenticates a segment. */
 export const enum AuthOption { NONE, MD5, AO, INVALID }
 
@@ -45,8 +52,12 @@ export const enum AuthOption { NONE, MD5, AO, INVALID }
   @inline get headerLen(): u32 { return (<u32>load<u8>(this.ptr, 12) >> 4) << 2; }
   /** Also clears the reserved bits. */
   @inline set headerLen(v: u32) { store<u8>(this.ptr, <u8>(v << 2), 12); }
-  @inline get flags(): u32 { return load<u8>(this.ptr, 13); }
-  @inline set flags(v: u32) { store<u8>(this.ptr, <u8>v, 13); }
+  @inline get flags(): u32 { return be16(this.ptr + 12) & 0x1ff; }
+  /** After headerLen. */
+  @inline set flags(v: u32) {
+    store<u8>(this.ptr, load<u8>(this.ptr, 12) | <u8>(v >> 8), 12);
+    store<u8>(this.ptr, <u8>v, 13);
+  }
   /** As on the wire, not scaled. */
   @inline get window(): u32 { return be16(this.ptr + 14); }
   @inline set window(v: u32) { putBe16(this.ptr + 14, v); }
@@ -76,6 +87,10 @@ export const enum AuthOption { NONE, MD5, AO, INVALID }
   /** AuthOption, and where in the packet its bytes behind kind and length are. */
   auth: u32;
   authAt: usize;
+  /** AccECN option: 0 absent, 1 order 0, 2 order 1; `accFields` counters of three bytes at `acc`, in the packet. */
+  accOrder: u8;
+  accFields: u8;
+  acc: usize;
   // TCP_NUM_SACKS pairs (left, right)
   s0: u32; s1: u32; s2: u32; s3: u32; s4: u32; s5: u32; s6: u32; s7: u32;
 
@@ -161,6 +176,12 @@ export const enum AuthOption { NONE, MD5, AO, INVALID }
           this.fo = p + 2;
         }
         break;
+      case Opt.ACCECN0:
+      case Opt.ACCECN1:
+        this.accOrder = kind == Opt.ACCECN0 ? 1 : 2;
+        this.accFields = <u8>min<u32>((len - 2) / 3, 3); // what is more is padding
+        this.acc = p + 2;
+        break;
       default:
     }
   }
@@ -214,6 +235,17 @@ export function putOptAo(p: usize, keyId: u32, rnextKeyId: u32, macLen: u32): us
   let end = p + n;
   while ((end - p) & 3) store<u8>(end++, <u8>Opt.NOP);
   return end;
+}
+/** AccECN of order 0 or 1 with `n` (2 or 3) counters of 24 bits: that of ECT(0) (order 1: ECT(1)), of CE, and `last`; 8 or 12 bytes. */
+export function putOptAccEcn(p: usize, order: u32, n: u32, first: u32, ce: u32, last: u32): usize {
+  store<u8>(p, <u8>(order ? Opt.ACCECN1 : Opt.ACCECN0));
+  store<u8>(p, <u8>(2 + 3 * n), 1);
+  putBe24(p + 2, first);
+  putBe24(p + 5, ce);
+  if (n == 2) return p + 8;
+  putBe24(p + 8, last);
+  store<u8>(p, Opt.NOP, 11);
+  return p + 12;
 }
 /** Fast Open with the `n` bytes at `cookie` (0: the request for one), padded with NOP. */
 export function putOptFastopen(p: usize, cookie: usize, n: u32): usize {

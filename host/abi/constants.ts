@@ -456,6 +456,9 @@ export const Mib = {
   TcpExtTCPAOGood: 161,
   TcpExtTCPAODroppedIcmps: 162,
   COUNT: 163,
+  TcpExtTCPHystartDelayDetect: 155,
+  TcpExtTCPHystartDelayCwnd: 156,
+  COUNT: 157,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));
@@ -544,7 +547,10 @@ export const Sysctl = {
   TCP_FASTOPEN_KEY5: 80,
   TCP_FASTOPEN_KEY6: 81,
   TCP_FASTOPEN_KEY7: 82,
-  COUNT: 83,
+  TCP_CUBIC_HYSTART: 83,
+  TCP_ECN_OPTION: 84,
+  TCP_ECN_OPTION_BEACON: 85,
+  COUNT: 86,
 } as const;
 /** Sysctl value -> name. */
 export const SysctlName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Sysctl).map(([k, v]) => [v, k]));

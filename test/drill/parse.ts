@@ -165,7 +165,7 @@ const NOW: When = { from: 0, to: 0, relative: true, any: false };
 function event(line: number, source: string): Event[] {
   if (source.startsWith('@')) return beginning(source).flatMap((s) => event(line, s));
   if (source.includes('`')) {
-    return [...source.matchAll(/(net\.[\w.]+)="?([\da-f ,-]+)/g)].map((m) => ({ kind: 'sysctl', name: m[1], value: m[2].trim(), when: NOW, line, source }));
+    return [...source.matchAll(/((?:net|tcp_cubic)\.[\w.]+)="?([\da-f ,-]+)/g)].map((m) => ({ kind: 'sysctl', name: m[1], value: m[2].trim(), when: NOW, line, source }));
   }
   const m = /^(\S+)\s+([\s\S]*)$/.exec(source), spaced = /^(\S+)\s+(\.\.\.)\s+([\d.]+)\s+([\s\S]*)$/.exec(source);
   const time = spaced ? `${spaced[1]}...${spaced[3]}` : m?.[1], rest = (spaced ? spaced[4] : m?.[2] ?? '').trim();

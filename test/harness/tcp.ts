@@ -3,8 +3,8 @@ import * as assert from 'uvu/assert';
 import { AF_INET, AF_INET6, PEER, PEER6, SOCK_STREAM, US, US6, type TestHost } from './host.js';
 import { be16, be32, cat, checksum, pseudo, readIpv4, readIpv6, u16, u32, type Bytes } from './packet.js';
 
-export const FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128;
-const LETTERS: [string, number][] = [['S', SYN], ['F', FIN], ['R', RST], ['P', PSH], ['U', URG], ['E', ECE], ['W', CWR], ['.', ACK]];
+export const FIN = 1, SYN = 2, RST = 4, PSH = 8, ACK = 16, URG = 32, ECE = 64, CWR = 128, AE = 256;
+const LETTERS: [string, number][] = [['S', SYN], ['F', FIN], ['R', RST], ['P', PSH], ['U', URG], ['E', ECE], ['W', CWR], ['A', AE], ['.', ACK]];
 export const flagsOf = (s: string): number => LETTERS.reduce((f, [c, bit]) => (s.includes(c) ? f | bit : f), 0);
 export const flagText = (f: number): string => LETTERS.filter(([, bit]) => f & bit).map(([c]) => c).join('');
 
@@ -17,6 +17,8 @@ export interface TcpOpts {
   /** Fast Open: the cookie, empty to ask for one. */
   fo?: number[];
   raw?: number[];
+  /** AccECN: the order, then up to three counters. */
+  acc?: number[];
 }
 export interface Segment {
   flags: string;
@@ -41,9 +43,10 @@ export function tcpBytes(src: string, sport: number, dst: string, dport: number,
   if (o.wscale !== undefined) opt.push(1, 3, 3, o.wscale);
   if (o.sack?.length) opt.push(1, 1, 5, 2 + 8 * o.sack.length, ...o.sack.flatMap(([a, b]) => [...be32(a >>> 0), ...be32(b >>> 0)]));
   if (o.fo) opt.push(34, 2 + o.fo.length, ...o.fo, ...(o.fo.length % 4 ? [] : [1, 1]));
+  if (o.acc) opt.push(172 + 2 * o.acc[0], 2 + 3 * (o.acc.length - 1), ...o.acc.slice(1).flatMap((v) => [(v >> 16) & 255, (v >> 8) & 255, v & 255]));
   if (o.raw) opt.push(...o.raw);
   while (opt.length % 4) opt.push(0);
-  const b = cat(be16(sport), be16(dport), be32(seq >>> 0), be32(ack >>> 0), [(20 + opt.length) << 2, flags], be16(win), [0, 0], be16(urg), opt, data);
+  const b = cat(be16(sport), be16(dport), be32(seq >>> 0), be32(ack >>> 0), [((20 + opt.length) << 2) | (flags >> 8), flags & 255], be16(win), [0, 0], be16(urg), opt, data);
   b.set(be16(csum ?? checksum(pseudo(src, dst, 6, b.length), b)), 16);
   return b;
 }
@@ -64,10 +67,11 @@ export function readTcp(b: Bytes): Segment {
     if (kind === 4) opts.sackOk = true;
     if (kind === 5) opts.sack = Array.from({ length: (len - 2) / 8 }, (_, i) => [u32(b, p + 2 + i * 8), u32(b, p + 6 + i * 8)]);
     if (kind === 8) opts.ts = [u32(b, p + 2), u32(b, p + 6)];
+    if (kind === 172 || kind === 174) opts.acc = [(kind - 172) / 2, ...Array.from({ length: (len - 2) / 3 }, (_, i) => (b[p + 2 + i * 3] << 16) | u16(b, p + 3 + i * 3))];
     if (kind === 34) opts.fo = [...b.subarray(p + 2, p + len)];
     p += len;
   }
-  return { flags: flagText(b[13]), sport: u16(b, 0), dport: u16(b, 2), seq: u32(b, 4), ack: u32(b, 8), win: u16(b, 14), urg: u16(b, 18), opts, data: b.slice(hlen), gso: 0 };
+  return { flags: flagText(u16(b, 12) & 511), sport: u16(b, 0), dport: u16(b, 2), seq: u32(b, 4), ack: u32(b, 8), win: u16(b, 14), urg: u16(b, 18), opts, data: b.slice(hlen), gso: 0 };
 }
 
 export interface ConnectOptions {
@@ -237,8 +241,8 @@ export class TcpPeer {
   info(offset: number, size: 1 | 4 = 4): number {
     const m = this.h.core.mem;
     this.h.core.stamp();
-    const n = this.h.core.x.sys_getsockopt(this.socket, 6, 11, 0x3000 + 512, 256);
-    assert.is(n, 248);
+    const n = this.h.core.x.sys_getsockopt(this.socket, 6, 11, 0x3000 + 512, 512);
+    assert.is(n, 280);
     return size === 1 ? m.u8[0x3200 + offset] : m.view.getUint32(0x3200 + offset, true);
   }
   get state(): number { return this.info(0, 1); }

@@ -7,6 +7,7 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowConfirm } from "../../network/flow";
 import { TcpFlag, TcpOptions } from "../../wire/tcp";
 import { ACK, Ack, AckCtx, Rexmit } from "./ackctx";
+import { accAck } from "./accecn";
 import { caAcked, caCongAvoid, caMain, caNeedsEcn, caOwn } from "./congestion/congestion";
 import { dctcpAck } from "./congestion/dctcp";
 import { Chrono, chronoStop } from "./chrono";
@@ -140,7 +141,7 @@ function updateRtt(tp: Tcb, firstAckt: u64, lastAckt: u64, acked: u32, whole: bo
 // RFC 5681 3.2, RFC 7661: congestion control after the scoreboard has been updated.
 function congControl(tp: Tcb): void {
   const delivered = tp.delivered - ACK.priorDelivered;
-  if (ACK.has(Ack.ECE)) tp.deliveredCe += delivered;
+  if (ACK.has(Ack.ECE) && !(tp.ecn & Ecn.ACC)) tp.deliveredCe += delivered;
   if (caOwn(tp)) {
     caMain(tp, delivered, tp.lost - ACK.priorLost);
     return;
@@ -251,7 +252,7 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
     tp.sndUna = ack;
   }
   if (tp.sackOk && o.nsack) sackTag(tp, o, ack, ACK.priorUna);
-  if (tp.ecn & Ecn.OK && flags & TcpFlag.ECE && !(flags & TcpFlag.SYN)) ACK.flag |= Ack.ECE;
+  if ((tp.ecn & (Ecn.OK | Ecn.ACC)) == Ecn.OK && flags & TcpFlag.ECE && !(flags & TcpFlag.SYN)) ACK.flag |= Ack.ECE;
   if (caNeedsEcn(tp)) dctcpAck(tp);
   tp.sk.errSoft = 0;
   tp.lastAckRcvd = now();
@@ -264,6 +265,7 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
     return AckResult.OK;
   }
   cleanScoreboard(tp);
+  if (tp.ecn & Ecn.ACC) accAck(tp, flags, o);
   rackUpdateReoWnd(tp);
   if (tp.tlpHighSeq) processTlpAck(tp, ack);
   if (isDubious(tp)) {

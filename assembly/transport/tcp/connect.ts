@@ -16,6 +16,7 @@ import { initialSeq, portHash, tsOffsetFor } from "./isn";
 import { listenerGone } from "./listen";
 import { advertisedMss, headerLenSet, syncMss } from "./mss";
 import { ofoPurge } from "./ofo";
+import { accAsks } from "./accecn";
 import { caNeedsEcn } from "./congestion/congestion";
 import { rateSent } from "./output";
 import { rxPurge } from "./receive";
@@ -200,7 +201,8 @@ function initSyn(sk: Sock, tp: Tcb): void {
   tp.tsOk = sysctl(Sysctl.TCP_TIMESTAMPS) != 0;
   tp.sackOk = sysctl(Sysctl.TCP_SACK) != 0;
   tp.wscaleOk = sysctl(Sysctl.TCP_WINDOW_SCALING) != 0;
-  tp.ecn = sysctl(Sysctl.TCP_ECN) == 1 || caNeedsEcn(tp) ? <u32>Ecn.SEEN : 0;
+  const ecn = sysctl(Sysctl.TCP_ECN);
+  tp.ecn = accAsks() ? <u32>Ecn.SEEN | Ecn.ACC_ASKED : ecn == 1 || ecn == 4 || caNeedsEcn(tp) ? <u32>Ecn.SEEN : 0;
   if (tp.auth) authConnect(tp);
   headerLenSet(tp);
   if (tp.userMss) tp.mssClamp = tp.userMss;

@@ -7,9 +7,10 @@ import { Skb, skbAlloc, skbSetPartial } from "../../core/skb";
 import { now } from "../../core/time";
 import { flowRoute, flowStale, ipOutput, Flow } from "../../network/flow";
 import {
-  IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
+  IPPROTO_TCP, TCP_CSUM_OFFSET, TCP_HLEN, TCP_MAX_HLEN, TCP_MAX_OPTIONS, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptMss, putOptSack, putOptSackPermitted,
   putOptFastopen, putOptTimestamps, putOptWscale, putSackBlock,
 } from "../../wire/tcp";
+import { accOptionLen, accOptionPut, accSend } from "./accecn";
 import { authPutOwn, authSign } from "./auth/sign";
 import { caNeedsEcn, caTxStart } from "./congestion/congestion";
 import { FO } from "./fastopen";
@@ -43,7 +44,26 @@ function synOptions(tp: Tcb, p: usize): usize {
 
 function dataOptions(tp: Tcb, p: usize): usize {
   if (tp.tsOk) p = putOptTimestamps(p, tsNow(tp), tp.tsRecent, false);
-  let n = sackBlocks(tp);
+  return sackOption(tp, p, sackBlocks(tp));
+}
+
+// With AccECN: two SACK blocks take precedence over its option, which does so over more of them (RFC 9768 3.2.3.3).
+function accOptions(tp: Tcb, p: usize, seq: u32, len: u32, mss: u32): usize {
+  let room = TCP_MAX_OPTIONS - tp.authLen;
+  if (tp.tsOk) {
+    p = putOptTimestamps(p, tsNow(tp), tp.tsRecent, false);
+    room -= TCPOLEN_TSTAMP_ALIGNED;
+  }
+  const blocks = tp.sackOk ? tp.nsacks + (tp.dsack ? 1 : 0) : 0;
+  let acc = accOptionLen(tp, seq, len, mss);
+  if (len && blocks) acc = 0; // the room that they leave was reckoned without it
+  if (room < acc + 4 + 8 * min<u32>(blocks, 2)) acc = 0;
+  if (acc) p = accOptionPut(tp, p, acc);
+  return blocks && room >= acc + 4 ? sackOption(tp, p, (room - acc - 4) >> 3) : p;
+}
+
+function sackOption(tp: Tcb, p: usize, most: u32): usize {
+  let n = min<u32>(tp.nsacks + (tp.dsack ? 1 : 0), most);
   if (!n) return p;
   p = putOptSack(p, n);
   if (tp.dsack) {
@@ -80,6 +100,10 @@ function dataSent(tp: Tcb): void {
 function ecnSend(tp: Tcb, seq: u32, len: u32, flags: u32): u32 {
   let tos: u8 = tp.flow.tos & 0xfc;
   if (tp.ecn & Ecn.OK && !(flags & TcpFlag.SYN)) {
+    if (tp.ecn & Ecn.ACC) {
+      tp.flow.tos = tos;
+      return accSend(tp, seq, len, flags);
+    }
     if (len && !seqLt(seq, tp.sndNxt)) {
       tos |= 2;
       if (tp.ecn & Ecn.QUEUE_CWR) {
@@ -109,7 +133,7 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   // Before the options: choosing the window may change what they say.
   const window = syn ? min<u32>(tp.rcvWnd, 65535) : selectWindow(tp);
   const signed = tp.authLen != 0;
-  let optEnd = syn ? synOptions(tp, th.options) : dataOptions(tp, th.options);
+  let optEnd = syn ? synOptions(tp, th.options) : tp.ecn & Ecn.ACC ? accOptions(tp, th.options, seq, len, mss) : dataOptions(tp, th.options);
   if (signed) optEnd = authPutOwn(tp, optEnd);
   const hlen = <u32>(optEnd - th.ptr);
   skb.put(hlen - TCP_HLEN);
@@ -139,6 +163,8 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
       skb.gsoSize = <u16>mss;
       skb.gsoType = f.isV4 ? <u8>Vnet.GSO_TCPV4 : <u8>Vnet.GSO_TCPV6;
       skb.gsoSegs = <u16>segs;
+      // AccECN wants the flag in all segments; devices leave it to the first.
+      if (tp.ecn & Ecn.ACC && flags & TcpFlag.CWR) skb.gsoType |= <u8>Vnet.GSO_ECN;
       flags |= TcpFlag.PSH; // as Linux: tells the receiver's GRO that the burst is over
     }
   }
@@ -158,9 +184,15 @@ export function emit(tp: Tcb, seq: u32, flags: u32, chunk: usize, len: u32, mss:
   return ipOutput(skb, f) >= 0;
 }
 
+// The request for ECN of a SYN: classic, or AccECN (RFC 9768 3.1.1).
+function synEcn(tp: Tcb): u32 {
+  if (!(tp.ecn & Ecn.SEEN)) return 0;
+  return tp.ecn & Ecn.ACC_ASKED ? <u32>TcpFlag.AE | TcpFlag.CWR | TcpFlag.ECE : <u32>TcpFlag.CWR | TcpFlag.ECE;
+}
+
 /** Send the first SYN, record `s`, with the `len` bytes that start in `chunk`. */
 export function emitSyn(tp: Tcb, s: Seg, chunk: usize, len: u32): bool {
-  return emit(tp, s.seq, TcpFlag.SYN | (tp.ecn & Ecn.SEEN ? <u32>TcpFlag.ECE | TcpFlag.CWR : 0), chunk, len, s.mss);
+  return emit(tp, s.seq, TcpFlag.SYN | synEcn(tp), chunk, len, s.mss);
 }
 
 /** (Re)transmit a record of the scoreboard and note its time. */
@@ -170,8 +202,8 @@ export function emitSeg(tp: Tcb, s: Seg): bool {
   else flags = TcpFlag.ACK;
   if (s.has(SegFlag.FIN)) flags |= TcpFlag.FIN;
   if (s.has(SegFlag.PSH)) flags |= TcpFlag.PSH;
-  // RFC 3168 6.1.1.1: a path that drops such SYNs gets a plain one the next time.
-  if (s.has(SegFlag.SYN) && tp.sk.state == <u8>TcpState.SYN_SENT && tp.ecn & Ecn.SEEN && !tp.retransmits) flags |= TcpFlag.ECE | TcpFlag.CWR;
+  // RFC 3168 6.1.1.1: a path that drops such SYNs gets a plain one the next time; RFC 9768 3.1.4.1: the time after.
+  if (s.has(SegFlag.SYN) && tp.sk.state == <u8>TcpState.SYN_SENT && tp.retransmits <= (tp.ecn & Ecn.ACC_ASKED ? <u32>1 : 0)) flags |= synEcn(tp);
   return emit(tp, s.seq, flags, s.chunk, s.len, s.mss);
 }
 

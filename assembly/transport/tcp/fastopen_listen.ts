@@ -9,6 +9,7 @@ import { Sock, SockKind, sockOf, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { SEC, US, now } from "../../core/time";
 import { TcpFlag } from "../../wire/tcp";
+import { aceReflect } from "./accecn";
 import { dataQueue } from "./data";
 import { emit } from "./emit";
 import { FO, FastopenMode } from "./fastopen";
@@ -163,7 +164,7 @@ export function fastopenOpen(r: Request, skb: Skb): bool {
 function synAck(tp: Tcb): void {
   const mss = tp.advmss;
   tp.advmss = advertisedMss(tp);
-  emit(tp, tp.iss, TcpFlag.SYN | TcpFlag.ACK | (tp.ecn & Ecn.OK ? <u32>TcpFlag.ECE : 0), 0, 0, 0);
+  emit(tp, tp.iss, TcpFlag.SYN | TcpFlag.ACK | (tp.ecn & Ecn.ACC ? aceReflect(tp.ecnBefore) : tp.ecn & Ecn.OK ? <u32>TcpFlag.ECE : 0), 0, 0, 0);
   tp.advmss = mss;
 }
 

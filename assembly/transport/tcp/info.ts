@@ -1,10 +1,11 @@
 // TCP_INFO: struct tcp_info of Linux (include/uapi/linux/tcp.h), field by field from the control block.
 import { MS, US, now } from "../../core/time";
+import { accFailMode, accOptSeen } from "./accecn";
 import { Chrono, chronoTime } from "./chrono";
 import { Ecn, Tcb, TcpState, Tfo } from "./tcp";
 
-export const TCP_INFO_SIZE: u32 = 248;
-const BUF: usize = memory.data(248, 8);
+export const TCP_INFO_SIZE: u32 = 280;
+const BUF: usize = memory.data(280, 8);
 
 @inline function put(offset: usize, v: u32): void { store<u32>(BUF + offset, v); }
 @inline function put64(offset: usize, v: u64): void { store<u64>(BUF + offset, v); }
@@ -30,7 +31,7 @@ export function tcpInfo(tp: Tcb): usize {
   store<u8>(BUF, <u8>min<u32>(tp.retransmits, 255), 2);
   store<u8>(BUF, <u8>min<u32>(tp.probesOut, 255), 3);
   store<u8>(BUF, <u8>min<u32>(tp.backoff, 255), 4);
-  store<u8>(BUF, (tp.tsOk ? 1 : 0) | (tp.sackOk ? 2 : 0) | (tp.wscaleOk ? 4 : 0) | (tp.ecn & Ecn.OK ? 8 : 0) | (tp.tfo & Tfo.ACKED ? 32 : 0), 5);
+  store<u8>(BUF, (tp.tsOk ? 1 : 0) | (tp.sackOk ? 2 : 0) | (tp.wscaleOk ? 4 : 0) | (tp.ecn & Ecn.OK ? 8 : 0) | ((tp.ecn & (Ecn.ACC | Ecn.SEEN)) == (Ecn.ACC | Ecn.SEEN) ? 16 : 0) | (tp.tfo & Tfo.ACKED ? 32 : 0), 5);
   store<u8>(BUF, tp.sndWscale | (tp.rcvWscale << 4), 6);
   store<u8>(BUF, (tp.rateAppLimited ? 1 : 0) | (tp.tfoFail << 1), 7);
   put(8, us(tp.rto));
@@ -77,5 +78,13 @@ export function tcpInfo(tp: Tcb): usize {
   put(232, tp.rcvWnd);
   put(240, min<u32>(tp.totalRto, 65535) | (min<u32>(tp.totalRtoRecoveries, 65535) << 16));
   put(244, tp.totalRtoTime);
+  put(248, tp.receivedCe);
+  put(252, tp.deliveredE1);
+  put(256, tp.deliveredE0);
+  put(260, tp.deliveredCeBytes);
+  put(264, tp.receivedE1);
+  put(268, tp.receivedE0);
+  put(272, tp.receivedCeBytes);
+  put(276, accFailMode(tp) | (accOptSeen(tp) << 16));
   return BUF;
 }

@@ -20,6 +20,7 @@ import { AckResult, dataSndCheck, replaceTsRecent, tcpAck, updatePacing } from "
 import { authConnection, authListener, authRequest, authStray, authTimeWait } from "./auth/check";
 import { authPeer } from "./auth/sign";
 import { challengeAck } from "./challenge";
+import { accHandshakeAck, accReceive, accSynAck, accSynCongested } from "./accecn";
 import { caNeedsEcn } from "./congestion/congestion";
 import { dctcpReceive } from "./congestion/dctcp";
 import { ackCheck, dataQueue, enterQuickack } from "./data";
@@ -147,6 +148,9 @@ function demux(skb: Skb): void {
   if (child) connInput(child, skb);
 }
 
+/** ACE (RFC 9768 3.2.2). */
+const ACE_FLAGS: u32 = TcpFlag.AE | TcpFlag.CWR | TcpFlag.ECE;
+
 function listener(): Sock | null {
   const lsk = listenerFind(IN.hash, IN.daddr, IN.dport, IN.ifindex);
   return lsk ? lsk : tproxyFind(SockKind.TCP, IN.ifindex);
@@ -206,24 +210,26 @@ function urgent(tp: Tcb, skb: Skb): void {
 }
 
 function queue(tp: Tcb, skb: Skb): void {
-  if (tp.ecn & Ecn.OK && IN.len) ecnReceive(tp);
+  if (tp.ecn & Ecn.OK && IN.len && !(tp.ecn & Ecn.ACC)) ecnReceive(tp);
   dataQueue(tp, skb, IN.headerLen, IN.has(TcpFlag.SYN) ? IN.seq + 1 : IN.seq, IN.len, IN.has(TcpFlag.FIN), IN.size);
 }
 
 function established(tp: Tcb, skb: Skb): void {
   // Header prediction: the next in-order data, acknowledging nothing new and with the window known.
-  if ((IN.flags & ~TcpFlag.PSH) == TcpFlag.ACK && IN.len && IN.seq == tp.rcvNxt && IN.ack == tp.sndUna && !OPT.nsack && !tp.urgState &&
+  if ((IN.flags & ~(TcpFlag.PSH | tp.aceMask)) == TcpFlag.ACK && IN.len && IN.seq == tp.rcvNxt && IN.ack == tp.sndUna && !OPT.nsack && !tp.urgState &&
     IN.window << tp.sndWscale == tp.sndWnd && tp.sawTs == tp.tsOk && !tp.ofoFirst && (!tp.tsOk || <i32>(OPT.tsval - tp.tsRecent) >= 0)) {
     mibInc(Mib.TcpExtTCPHPHits);
     replaceTsRecent(tp, IN.seq);
     tp.lastAckRcvd = now();
     tp.probesOut = 0;
+    if (tp.aceMask) accReceive(tp);
     queue(tp, skb);
     dataSndCheck(tp);
     ackCheck(tp);
     return;
   }
   if (!validate(tp)) return;
+  if (tp.aceMask) accReceive(tp);
   const r = tcpAck(tp, IN.seq, IN.ack, IN.flags, IN.window, IN.end - IN.seq, IN.segs, OPT, true);
   if (r < 0) {
     dropCount(r == AckResult.UNSENT ? Drop.TCP_ACK_UNSENT_DATA : Drop.TCP_TOO_OLD_ACK);
@@ -272,7 +278,8 @@ function synSent(tp: Tcb, skb: Skb): bool {
     simultaneousOpen(tp);
     return false;
   }
-  if (IN.has(TcpFlag.ECE) && !IN.has(TcpFlag.CWR) && tp.ecn & Ecn.SEEN) tp.ecn = Ecn.OK;
+  if (tp.ecn & Ecn.ACC_ASKED) accSynAck(tp);
+  else if (IN.has(TcpFlag.ECE) && !IN.has(TcpFlag.CWR) && tp.ecn & Ecn.SEEN) tp.ecn = Ecn.OK;
   else tp.ecn = 0;
   tp.sndWl1 = IN.seq;
   undoSpuriousSyn(tp);
@@ -289,12 +296,16 @@ function synSent(tp: Tcb, skb: Skb): bool {
   tp.lastDataSent = now();
   initTransfer(tp);
   updatePacing(tp);
+  if (tp.ecn & Ecn.ACC) {
+    tp.aceMask = ACE_FLAGS;
+    accSynCongested(tp);
+  }
   sockWake(sk, Poll.OUT);
   if (tp.tfo & (Tfo.OPTION | Tfo.DATA) && fastopenSynAck(tp, skb)) return false;
   if (unsent(tp)) { // what the SYN did not take
     sendAck(tp);
     pushPending(tp);
-  } else if (tp.deferAccept || tp.pingpong) {
+  } else if ((tp.deferAccept || tp.pingpong) && !(tp.ecn & Ecn.ACC)) {
     // The first data will carry the ACK.
     enterQuickack(tp, MAX_QUICKACKS);
     tp.ackFlags |= AckSched.SCHED | AckSched.TIMER;
@@ -372,6 +383,10 @@ function becomeEstablished(tp: Tcb): void {
   initRcvMss(tp);
   if (!early) initTransfer(tp);
   updatePacing(tp);
+  if (tp.ecn & Ecn.ACC) {
+    tp.aceMask = ACE_FLAGS;
+    accHandshakeAck(tp);
+  }
   sockWake(sk, Poll.OUT);
 }
 
@@ -384,6 +399,7 @@ function dataAfterClose(tp: Tcb): bool {
 function otherStates(tp: Tcb, skb: Skb): bool {
   const sk = tp.sk;
   if (!validate(tp)) return false;
+  if (tp.ecn & Ecn.ACC) accReceive(tp);
   const r = tcpAck(tp, IN.seq, IN.ack, IN.flags, IN.window, IN.end - IN.seq, IN.segs, OPT, false);
   if (sk.state == <u8>TcpState.SYN_RECV) {
     // Passive: the final ACK was checked against the request. Crossing SYNs: ours must be acknowledged now.

@@ -11,6 +11,7 @@ import { MS, SEC, US, now } from "../../core/time";
 import { flowRoute } from "../../network/flow";
 import { IPPROTO_TCP, TcpFlag } from "../../wire/tcp";
 import { tproxyForget } from "../tproxy";
+import { accAgreed, accCookie, aceOf } from "./accecn";
 import { authChild, requestAuth } from "./auth/sign";
 import { answerAllowed, oowAllowed } from "./challenge";
 import { cookieCheck, cookieSack, cookieWscale, tsOffsetFor } from "./isn";
@@ -144,6 +145,10 @@ export function createChild(r: Request): Tcb | null {
   tp.maxWindow = tp.sndWnd;
   tp.mssClamp = r.mss;
   tp.ecn = r.ecnOk ? <u32>Ecn.OK : 0;
+  if (r.accOk) {
+    tp.ecn = <u32>Ecn.OK | Ecn.ACC | (r.accPlain ? <u32>Ecn.NO_ECT : 0) | (r.retrans ? <u32>Ecn.OPT_BLOCKED : 0);
+    tp.ecnBefore = r.synEcn;
+  }
   headerLenSet(tp);
   tp.advmss = advertisedMss(tp);
   syncMss(tp, tp.flow.mtu);
@@ -190,6 +195,15 @@ function promote(r: Request): Tcb | null {
 }
 
 // ---- segments ----
+// The SYN again, in IN. True: it asks for another kind of ECN than the one before, and ends the handshake (RFC 9768 3.1.5).
+function mixedEcn(r: Request): bool {
+  const ace = aceOf(IN.flags);
+  if (!r.accOk) return r.ecnOk && accAgreed();
+  if (ace == 3) return true;
+  r.synEcn = IN.tos & 3;
+  if (!ace) r.accPlain = true;
+  return false;
+}
 function requestAck(r: Request): void {
   const f = replyFlow(r.key.laddr, r.key.raddr, r.inIf, r.tos);
   if (!f) return;
@@ -214,6 +228,13 @@ export function requestInput(r: Request, skb: Skb): Tcb | null {
   const oow = changetype<usize>(r) + offsetof<Request>("lastOow");
   if (IN.seq == r.rcvIsn && flags == TcpFlag.SYN && !paws) {
     // The SYN again: so is the answer.
+    if (mixedEcn(r)) {
+      replyReset();
+      dropCount(Drop.TCP_RESET);
+      mibInc(Mib.TcpAttemptFails);
+      requestDrop(r);
+      return null;
+    }
     if (oowAllowed(oow)) {
       sendSynAck(r);
       r.retrans++;
@@ -276,6 +297,7 @@ function cookieInput(lsk: Sock): Tcb | null {
   r.rcvIsn = IN.seq - 1;
   r.sndIsn = IN.ack - 1;
   r.mss = mss;
+  r.accOk = accCookie();
   if (OPT.hasTs && OPT.tsecr && sysctl(Sysctl.TCP_TIMESTAMPS)) {
     r.tsOk = true;
     r.tsRecent = OPT.tsval;

@@ -3,6 +3,7 @@
 import { seqGeq, seqGt, seqLt } from "../../lib/seq";
 import { Mib, mibInc } from "../../core/mib";
 import { MS, US, now } from "../../core/time";
+import { accTimeout } from "./accecn";
 import { ACK, Ack, Rexmit } from "./ackctx";
 import { caOwn, caSetState, caSsthresh } from "./congestion/congestion";
 import { mtuProbeLost } from "./mtu_probe";
@@ -141,6 +142,7 @@ export function enterLoss(tp: Tcb): void {
   tp.highSeq = tp.sndNxt;
   tp.tlpHighSeq = 0;
   if (tp.ecn & Ecn.OK) tp.ecn |= Ecn.QUEUE_CWR;
+  accTimeout(tp);
   tp.frto = (fresh || tp.retransmits != 0) && !tp.mtuProbeSize;
 }
 

@@ -16,6 +16,7 @@ import {
   AuthOption, TCP_HLEN, TCP_MAX_HLEN, TCPOLEN_TSTAMP_ALIGNED, TcpFlag, TcpHeader, putOptFastopen, putOptMss, putOptSackPermitted,
   putOptTimestamps, putOptWscale,
 } from "../../wire/tcp";
+import { accAgreed, accOptionSynAck, aceReflect } from "./accecn";
 import { TCPOLEN_AUTH_TSTAMP, authLength, requestAuth } from "./auth/sign";
 import { caNeedsEcn } from "./congestion/congestion";
 import { FO } from "./fastopen";
@@ -53,6 +54,12 @@ import { initialWindow, initialWscale, winFromSpace } from "./window";
   tsOk: bool;
   sackOk: bool;
   ecnOk: bool;
+  /** AccECN, whose SYN-ACK tells the IP-ECN field of the latest SYN; one of the SYNs or SYN-ACKs was without ECN (RFC 9768 3.1.5). */
+  accOk: bool;
+  accPlain: bool;
+  /** A SYN-ACK with the option has left. */
+  accOption: bool;
+  synEcn: u8;
   /** The final ACK came but the connection waits for data or for room in the accept queue. */
   acked: bool;
   /** The SYN-ACK waits for the host (defer.ts), which has been told of the request. */
@@ -148,6 +155,14 @@ export function sendSynAck(r: Request): void {
   if (f) synAck(f, r, <u32>(now() / MS) + r.tsOffset);
 }
 
+// The answer to a request for ECN. Where two AccECN SYN-ACKs were lost, perhaps that is why (RFC 9768 3.2.3.2.2).
+function synAckEcn(r: Request): u32 {
+  if (!r.accOk) return r.ecnOk ? <u32>TcpFlag.ECE : 0;
+  if (r.timeouts < 2) return aceReflect(r.synEcn);
+  r.accPlain = true;
+  return 0;
+}
+
 function synAck(f: Flow, r: Request, tsval: u32): void {
   const skb = skbAlloc(TCP_MAX_HLEN);
   if (!skb) return;
@@ -157,13 +172,16 @@ function synAck(f: Flow, r: Request, tsval: u32): void {
   else if (r.sackOk) p = putOptSackPermitted(p);
   if (r.wscaleOk) p = putOptWscale(p, r.rcvWscale);
   if (FO.on) p = putOptFastopen(p, FO.cookie, FO.len);
+  // RFC 9768 3.2.3.2.2: once; the signature comes behind it.
+  if (r.accOk && !r.accOption) p = accOptionSynAck(p, <u32>(p - th.options) + max(authLength(requestAuth(r), f.dst), 0));
+  r.accOption = true;
   skb.put(<u32>(p - th.options));
   th.sport = r.lport;
   th.dport = r.rport;
   th.seq = r.sndIsn;
   th.ack = r.rcvIsn + 1;
   th.headerLen = skb.len;
-  th.flags = TcpFlag.SYN | TcpFlag.ACK | (r.ecnOk ? <u32>TcpFlag.ECE : 0);
+  th.flags = TcpFlag.SYN | TcpFlag.ACK | synAckEcn(r);
   th.window = min<u32>(r.rcvWnd, 65535);
   th.urgent = 0;
   sendReply(skb, f, th, requestAuth(r));
@@ -209,7 +227,9 @@ function requestOptions(r: Request, lsk: Sock, f: Flow, cookie: bool): void {
   if (lt.userMss) r.mss = min(r.mss, lt.userMss);
   r.tsOffset = r.tsOk ? tsOffsetFor(IN.daddr, IN.saddr) : 0;
   // RFC 3168 6.1.1: a SYN is never ECN-capable itself; where it is, the path or the peer is broken.
-  r.ecnOk = !cookie && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
+  r.accOk = accAgreed();
+  r.synEcn = IN.tos & 3;
+  r.ecnOk = !cookie && !r.accOk && IN.has(TcpFlag.ECE) && IN.has(TcpFlag.CWR) && ((!(IN.tos & 3) && sysctl(Sysctl.TCP_ECN) != 0) || caNeedsEcn(lt));
   // As Linux: where the signature leaves no room for timestamps and SACK blocks, SACK is worth more.
   if (lt.auth && !cookie && r.sackOk && authLength(requestAuth(r), IN.saddr) > <i32>TCPOLEN_AUTH_TSTAMP) r.tsOk = false;
   requestWindow(r, lt, receiveMss(f, lt.userMss));

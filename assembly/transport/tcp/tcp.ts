@@ -49,7 +49,27 @@ export const enum Tfo {
 /** Why Fast Open did not work (tcpi_fastopen_client_fail). */
 export const enum TfoFail { NONE, COOKIE_UNAVAILABLE, DATA_NOT_ACKED, SYN_RETRANSMITTED }
 /** Bits of Tcb.ecn. */
-export const enum Ecn { OK = 1, QUEUE_CWR = 2, DEMAND_CWR = 4, SEEN = 8 }
+export const enum Ecn {
+  /** Negotiated, and not only asked for. */
+  OK = 1,
+  QUEUE_CWR = 2,
+  DEMAND_CWR = 4,
+  /** Asked for by our SYN; later: the peer sends segments that are ECN-capable. */
+  SEEN = 8,
+  // AccECN (RFC 9768)
+  ACC = 16,
+  /** Asked for by our SYN. */
+  ACC_ASKED = 32,
+  /** The path mangles: nothing that we send is ECN-capable; feedback is ignored. */
+  NO_ECT = 64,
+  DEAF = 128,
+  /** Feedback has come. */
+  FEEDBACK = 256,
+  /** Options: seen; zeroed on the way; ours do not get through. */
+  OPT_SEEN = 512,
+  OPT_ZEROED = 1024,
+  OPT_BLOCKED = 2048,
+}
 
 export const RTO_MIN: u64 = 200 * MS;
 export const RTO_MAX: u64 = 120_000 * MS;
@@ -243,6 +263,24 @@ export const GSO_MAX: u32 = 65535 - 120;
   delivered: u32;
   /** Of `delivered`, with ACKs that echoed congestion experienced. */
   deliveredCe: u32;
+  // AccECN (accecn.ts): packets and payload bytes received by IP-ECN field, in the order of the codepoints, and those that the peer has told of
+  receivedCe: u32;
+  receivedE1: u32; receivedE0: u32; receivedCeBytes: u32;
+  deliveredE1: u32; deliveredE0: u32; deliveredCeBytes: u32;
+  /** CE marks not acknowledged yet. */
+  cePending: u32;
+  /** Header flags of the next empty ACK, 0 = the counter. */
+  aceNext: u32;
+  /** Segments delivered by an ACK in the mean, << 6. */
+  ackedMean: u32;
+  /** When the latest option left, ns; it is due on so many more segments; data has come since. */
+  accSent: u64;
+  accDemand: u8;
+  accChanged: bool;
+  /** Established with AccECN: the flags of ACE; else 0. */
+  aceMask: u32;
+  /** IP-ECN field of the segment before. */
+  ecnBefore: u8;
   appLimited: u32;
   /** ns. */
   deliveredTime: u64;
@@ -378,6 +416,9 @@ export const GSO_MAX: u32 = 65535 - 120;
   @inline get byTime(): ListNode { return changetype<ListNode>(changetype<usize>(this) + offsetof<Tcb>("timeHead")); }
   @inline sack(i: u32): Sack { return changetype<Sack>(changetype<usize>(this) + offsetof<Tcb>("sack0") + (i << 3)); }
   @inline get requests(): ListNode { return changetype<ListNode>(changetype<usize>(this) + offsetof<Tcb>("reqHead")); }
+  /** Address of the counter of payload bytes received, or told of by the peer, with IP-ECN field `mark`, not 0. */
+  @inline receivedEcn(mark: u32): usize { return changetype<usize>(this) + offsetof<Tcb>("receivedE1") + ((mark - 1) << 2); }
+  @inline deliveredEcn(mark: u32): usize { return changetype<usize>(this) + offsetof<Tcb>("deliveredE1") + ((mark - 1) << 2); }
   /** The congestion control's own words. */
   @inline get ca(): usize { return changetype<usize>(this) + offsetof<Tcb>("ca0"); }
   /** RFC 6675 pipe, in segments. */

@@ -6,6 +6,7 @@ import { Drop, dropCount } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { SEC, now } from "../../core/time";
 import { TcpFlag } from "../../wire/tcp";
+import { accSynAckAgain } from "./accecn";
 import { answerAllowed, challengeAck } from "./challenge";
 import { enterQuickack } from "./data";
 import { sendAck } from "./emit";
@@ -56,7 +57,9 @@ function reset(tp: Tcb): void {
 function synChallenge(tp: Tcb): bool {
   mibInc(Mib.TcpExtTCPSYNChallenge);
   dropCount(Drop.TCP_INVALID_SYN);
+  accSynAckAgain(tp);
   challengeAck(tp);
+  tp.aceNext = 0; // of that one only, if it has left
   return false;
 }
 

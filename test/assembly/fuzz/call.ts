@@ -272,7 +272,7 @@ export function opRead(): void {
 /** TCP_INFO of a socket makes sense: segments sacked and lost are in flight, the window is not absurd. */
 export function opInfo(): void {
   const h = handleIn();
-  if (result(sys_getsockopt(h, 6, 11, VALUE, 256)) != 248) return;
+  if (result(sys_getsockopt(h, 6, 11, VALUE, 512)) != 280) return;
   const out = load<u32>(VALUE, 24), sacked = load<u32>(VALUE, 28), lost = load<u32>(VALUE, 32), retrans = load<u32>(VALUE, 36), cwnd = load<u32>(VALUE, 80);
   if (load<u8>(VALUE) == 10) return; // of a listener these are its queue
   if (sacked + lost > out || retrans > out || out > 1000000) fail(Broken.TCP_COUNTERS, sacked + lost, out);

@@ -1,13 +1,14 @@
 // Congestion control: what every algorithm shares, and the choice between them. The surface is Linux's
 // tcp_congestion_ops; algorithms keep their state in Tcb.ca (CA_WORDS bytes).
 import { now } from "../../../core/time";
-import { Tcb } from "../tcp";
+import { Ca, Tcb } from "../tcp";
 import {
-  cubicAcked, cubicCongAvoid, cubicInit, cubicSetState, cubicSsthresh, cubicTxStart,
+  cubicAcked, cubicCongAvoid, cubicSetState, cubicSsthresh, cubicTxStart,
 } from "./cubic";
 import { bbrInfo, bbrInit, bbrMain, bbrMinTso, bbrSetState, bbrSsthresh, bbrTxStart, bbrUndoCwnd } from "./bbr";
 import { Bbr } from "./bbr_model";
 import { dctcpInfo, dctcpInit, dctcpSetState, dctcpSsthresh, dctcpUndoCwnd } from "./dctcp";
+import { HYSTART_OFFSET, Hystart, hystartAcked, hystartReset } from "./hystart";
 import { renoCongAvoid, renoSsthresh } from "./newreno";
 
 /** Values of Sysctl.TCP_CONGESTION and Tcb.caId. */
@@ -36,9 +37,9 @@ export function caByName(p: usize, len: u32): i32 {
 /** Start (or switch to) algorithm tp.caId. */
 export function caInit(tp: Tcb): void {
   if (offsetof<Bbr>() > CA_WORDS) ERROR("the largest state does not fit");
+  if (HYSTART_OFFSET + offsetof<Hystart>() > CA_WORDS) ERROR("HyStart++ does not fit");
   memory.fill(tp.ca, 0, CA_WORDS);
   switch (tp.caId) {
-    case CongId.CUBIC: cubicInit(tp); break;
     case CongId.BBR: bbrInit(tp); break;
     case CongId.DCTCP: dctcpInit(tp); break;
     default:
@@ -74,6 +75,7 @@ export function caUndoCwnd(tp: Tcb): u32 {
 @inline export function caNeedsEcn(tp: Tcb): bool { return tp.caId == CongId.DCTCP; }
 /** The congestion state machine moves to `state` (Ca). */
 export function caSetState(tp: Tcb, state: u32): void {
+  if (state == Ca.LOSS && (tp.caId == CongId.CUBIC || tp.caId == CongId.RENO)) hystartReset(tp);
   if (tp.caId == CongId.CUBIC) cubicSetState(tp, state);
   else if (tp.caId == CongId.BBR) bbrSetState(tp, state);
   else if (tp.caId == CongId.DCTCP) dctcpSetState(tp, state);
@@ -85,7 +87,10 @@ export function caTxStart(tp: Tcb): void {
   else if (tp.caId == CongId.BBR) bbrTxStart(tp);
 }
 /** An RTT sample of `rtt` us came with an ACK. */
-export function caAcked(tp: Tcb, rtt: u32): void { if (tp.caId == CongId.CUBIC) cubicAcked(tp, rtt); }
+export function caAcked(tp: Tcb, rtt: u32): void {
+  if (tp.caId == CongId.CUBIC) cubicAcked(tp, rtt);
+  else if (tp.caId == CongId.RENO) hystartAcked(tp, max(rtt, 1));
+}
 /** Segments a super-segment must hold, at least. */
 @inline export function caMinTso(tp: Tcb): u32 { return tp.caId == CongId.BBR ? bbrMinTso(tp) : 2; }
 /** The send buffer is to hold so many windows. */

@@ -1,9 +1,10 @@
-// CUBIC (RFC 9438) with HyStart, in the fixed-point arithmetic of Linux's tcp_cubic.c: beta 717/1024, C 0.4
+// CUBIC (RFC 9438) with HyStart++ (hystart.ts), in the fixed-point arithmetic of Linux's tcp_cubic.c: beta 717/1024, C 0.4
 // (410/1024), time in 1/1024 s.
-import { MS, US, now } from "../../../core/time";
+import { MS, now } from "../../../core/time";
 import { seqGt } from "../../../lib/seq";
 import { Ca, Tcb } from "../tcp";
 import { congAvoidAi, isCwndLimited, slowStart } from "./congestion";
+import { HYSTART_OFFSET, hystartAcked, hystartGrowth } from "./hystart";
 
 const BETA: u32 = 717;
 const SCALE: u32 = 1024;
@@ -11,11 +12,6 @@ const SCALE: u32 = 1024;
 const FRIENDLY: u32 = 8 * (SCALE + BETA) / 3 / (SCALE - BETA);
 const CUBE_RTT_SCALE: u64 = 410;
 const CUBE_FACTOR: u64 = (<u64>1 << 40) / 410;
-const HYSTART_LOW_WINDOW: u32 = 16;
-const HYSTART_MIN_SAMPLES: u32 = 8;
-const HYSTART_ACK_DELTA_US: u32 = 2000;
-const HYSTART_DELAY_MIN_US: u32 = 4000;
-const HYSTART_DELAY_MAX_US: u32 = 16000;
 
 @unmanaged @final class Cubic {
   /** Packets to be acknowledged per packet of growth. */
@@ -34,42 +30,16 @@ const HYSTART_DELAY_MAX_US: u32 = 16000;
   ackCnt: u32;
   /** Estimate of Reno's window. */
   tcpCwnd: u32;
-  samples: u32;
-  found: u32;
-  /** us. */
-  roundStart: u32;
-  lastAck: u32;
-  endSeq: u32;
-  currRtt: u32;
   /** The window before the latest reduction (RFC 9438 cwnd_prior). Outlives a timeout, whose reduction it describes, too. */
   priorCwnd: u32;
 }
 @inline function cubic(tp: Tcb): Cubic { return changetype<Cubic>(tp.ca); }
 @inline function ms(): u32 { return <u32>(now() / MS) | 1; } // never 0, which means "no epoch"
-@inline function us(): u32 { return <u32>(now() / US); }
 
-function hystartReset(tp: Tcb): void {
-  const c = cubic(tp);
-  c.roundStart = us();
-  c.lastAck = c.roundStart;
-  c.endSeq = tp.sndNxt;
-  c.currRtt = u32.MAX_VALUE;
-  c.samples = 0;
-}
-
-function reset(tp: Tcb): void {
-  memory.fill(tp.ca, 0, offsetof<Cubic>("priorCwnd"));
-}
-
-export function cubicInit(tp: Tcb): void {
-  reset(tp);
-  hystartReset(tp);
-}
-
+/** A timeout: all begins anew. */
 export function cubicSetState(tp: Tcb, state: u32): void {
-  if (state != Ca.LOSS) return;
-  reset(tp);
-  hystartReset(tp);
+  if (offsetof<Cubic>() > HYSTART_OFFSET) ERROR("the state does not fit");
+  if (state == Ca.LOSS) memory.fill(tp.ca, 0, offsetof<Cubic>("priorCwnd"));
 }
 
 /** RFC 9438 4.6, 4.7 (fast convergence). */
@@ -145,33 +115,11 @@ function update(tp: Tcb, acked: u32): void {
 export function cubicCongAvoid(tp: Tcb, acked: u32): void {
   if (!isCwndLimited(tp)) return;
   if (tp.inSlowStart) {
-    acked = slowStart(tp, acked);
+    acked = slowStart(tp, hystartGrowth(tp, acked));
     if (!acked) return;
   }
   update(tp, acked);
   congAvoidAi(tp, cubic(tp).cnt, acked);
-}
-
-// HyStart (Ha and Rhee 2011): leave slow start when an ACK train is as long as half the RTT, or delay rises.
-function hystart(tp: Tcb, delay: u32): void {
-  const c = cubic(tp);
-  if (seqGt(tp.sndUna, c.endSeq)) hystartReset(tp);
-  const t = us();
-  if (t - c.lastAck <= HYSTART_ACK_DELTA_US) {
-    c.lastAck = t;
-    let ackDelay: u64 = 0;
-    if (tp.pacingRate) ackDelay = min<u64>(1000, <u64>4 * 65536 * 1_000_000 / tp.pacingRate);
-    if (t - c.roundStart > (c.delayMin + <u32>ackDelay) >> 1) {
-      c.found = 1;
-      tp.ssthresh = tp.cwnd;
-    }
-  }
-  if (c.currRtt > delay) c.currRtt = delay;
-  if (c.samples < HYSTART_MIN_SAMPLES) c.samples++;
-  else if (c.currRtt > c.delayMin + max(min(c.delayMin >> 3, HYSTART_DELAY_MAX_US), HYSTART_DELAY_MIN_US)) {
-    c.found = 1;
-    tp.ssthresh = tp.cwnd;
-  }
 }
 
 export function cubicAcked(tp: Tcb, rtt: u32): void {
@@ -180,5 +128,5 @@ export function cubicAcked(tp: Tcb, rtt: u32): void {
   if (c.epochStart && ms() - c.epochStart < 1000) return;
   const delay = max(rtt, 1);
   if (!c.delayMin || delay < c.delayMin) c.delayMin = delay;
-  if (!c.found && tp.inSlowStart && tp.cwnd >= HYSTART_LOW_WINDOW) hystart(tp, delay);
+  hystartAcked(tp, delay);
 }
