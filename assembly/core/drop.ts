@@ -87,6 +87,9 @@ export const enum Drop {
   // control
   NETLINK_MALFORMED,
   CHECKSUM_START, // a device described an impossible checksum or segmentation offload
+  // several workers
+  WORKER_OTHERS, // every worker has it, and it is for another one
+  WORKER_MISROUTED, // the host gave it to this worker only, and it is for another one
   COUNT,
 }
 

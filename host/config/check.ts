@@ -13,6 +13,7 @@ export function checkConfig(config: StackConfig, places: Places, problems: Probl
   const bad = (o: object, message: string, remedy: string) => problems.add(at(o).line, at(o).key, message, remedy);
   limits(config, bad);
   uniqueInterfaces(config, at, bad);
+  if ((config.workers ?? 1) > 1) workersFit(config, bad);
   for (const r of config.routes) checkRoute(config, r, bad);
   uniqueRoutes(config, at, bad);
   for (const n of config.neighbours) checkNeighbour(config, n, bad);
@@ -29,6 +30,20 @@ function limits(config: StackConfig, bad: Bad): void {
   few('routes', config.routes, MAX_ROUTES);
   few('neighbours', config.neighbours, MAX_NEIGHBOURS);
   for (const i of config.interfaces) few('addresses on one interface', i.addresses, MAX_ADDRESSES);
+}
+
+// Several workers need interfaces with a queue for each, and share what is configured, not what is learnt by one.
+function workersFit(config: StackConfig, bad: Bad): void {
+  for (const i of config.interfaces) {
+    const problem = workersProblem(i);
+    if (problem) bad(i, ...problem);
+  }
+}
+
+/** Why several workers cannot have an interface, and what to do about it. */
+export function workersProblem(i: InterfaceConfig): [string, string] | undefined {
+  if (i.type !== 'TAP' && i.type !== 'RAW') return [`${i.name} is ${i.type}, which has no queues for several workers`, 'use viftype TAP or RAW, or remove workers'];
+  return i.dhcp ? [`${i.name} takes its address by DHCP, which works with one worker only`, 'give it an address, or remove workers'] : undefined;
 }
 
 function uniqueInterfaces(config: StackConfig, at: At, bad: Bad): void {
