@@ -79,10 +79,19 @@ async function main(): Promise<void> {
     },
     udp: async (c) => {
       const s = stack.createSocket(c.host.includes(':') ? 'udp6' : 'udp4', (d, r) => s.send(d, r.port, r.address));
+      s.on('error', (e) => say({ datagrams: (e as Code).code }));
       const o = outcome(s);
       s.bind(c.port, c.host);
       return o;
     },
+    // Connected sockets, to a port that nobody has: what each is told.
+    refused: (c) => Promise.all(Array.from({ length: c.count }, async () => {
+      const s = stack.createSocket(c.host.includes(':') ? 'udp6' : 'udp4'), failed = once(s, 'error').catch((e: unknown) => [e]);
+      s.connect(c.port, c.host, () => s.send('x'));
+      const code = ((await failed)[0] as Code).code;
+      s.close();
+      return code;
+    })),
     counters: () => counters(stack.threads),
     open: () => open.size,
     kill: (c) => (stack.threads[c.worker] as unknown as { worker: Worker }).worker.terminate(),
