@@ -15,7 +15,7 @@ const [, , file, misled] = process.argv;
 const wasm = new URL(`../../../${process.env.NUSE_TEST_CORE ?? 'core.debug.wasm'}`, import.meta.url);
 const say = (answer: unknown): void => void process.stdout.write(`${JSON.stringify(answer)}\n`);
 
-interface Command { do: string; host: string; port: number; count: number; bytes: number; worker: number; localPort?: number }
+interface Command { do: string; host: string; port: number; count: number; bytes: number; worker: number; localPort?: number; localAddress?: string }
 type Code = { code?: string };
 
 /** Whoever sends is answered with the SHA-256 of it. */
@@ -29,7 +29,7 @@ function digestServer(stack: Stack, open: Set<Socket>) {
 
 /** One connection out; whether the answer is the digest of what was sent. */
 async function ask(stack: Stack, c: Command): Promise<boolean | string> {
-  const data = randomBytes(c.bytes), s = stack.connect({ host: c.host, port: c.port, localPort: c.localPort });
+  const data = randomBytes(c.bytes), s = stack.connect({ host: c.host, port: c.port, localPort: c.localPort, localAddress: c.localAddress });
   try {
     s.end(data);
     let got = '';

@@ -4,7 +4,6 @@ import { Errno } from '../../abi/constants.js';
 import type { IpFamily, SocketAddress } from '../address.js';
 import type { SocketProvider, StreamSocket } from '../endpoints.js';
 import { SocketError } from '../error.js';
-import { IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT } from '../linux.js';
 import { inAllWorkers, oneEach } from './bind.js';
 import { OptionLog } from './options.js';
 
@@ -35,23 +34,17 @@ export class SpreadStream implements StreamSocket {
   }
   getOption(level: number, name: number, room?: number): Uint8Array { return this.current.getOption(level, name, room); }
 
-  /** An address without a port: the worker chooses the port when it connects. */
   bind(address: string, port: number): void {
     if (this.bound) throw new SocketError(Errno.EINVAL, 'bind', { address, port });
-    if (!port) {
-      this.current.setOption(IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, 1);
-      this.current.bind(address, 0);
-    } else {
-      const make = (): StreamSocket[] => oneEach(this.workers, (w) => {
-        const s = w.stream(this.family);
-        this.options.applyTo(s);
-        return s;
-      });
-      const [first, ...rest] = inAllWorkers(make, port, (s, p) => s.bind(address, p));
-      this.current.close();
-      this.current = this.adopt(first);
-      this.others = rest.map((s) => this.adopt(s));
-    }
+    const make = (): StreamSocket[] => oneEach(this.workers, (w) => {
+      const s = w.stream(this.family);
+      this.options.applyTo(s);
+      return s;
+    });
+    const [first, ...rest] = inAllWorkers(make, port, (s, p) => s.bind(address, p));
+    this.current.close();
+    this.current = this.adopt(first);
+    this.others = rest.map((s) => this.adopt(s));
     this.bound = true;
   }
   connect(address: string, port: number): void {
