@@ -1,5 +1,4 @@
 // `nuse run`: a stack and a program on it, for as long as the program and what it started live.
-import { ConfigError } from '../config/errors.js';
 import { loadConfig } from '../config/load.js';
 import type { StackConfig } from '../config/config.js';
 import { CliError, EXIT_NUSE, tell } from './fail.js';
@@ -22,11 +21,7 @@ export interface RunOptions extends RecordOptions {
 
 /** The configuration that the options and the environment name. */
 export function configOf(options: RunOptions): StackConfig {
-  const config = loadConfig(options.config, process.env);
-  if ((config.workers ?? 1) > 1) {
-    const file = options.config ?? process.env.NUSECONF ?? '';
-    throw new ConfigError([{ file, line: 0, key: 'workers', message: 'programs run on a stack of one worker', remedy: 'remove it: several are for stacks of the package (Stack.create)' }]);
-  }
+  const config = loadConfig(options.config, process.env, true);
   userOptions(config, options);
   if (options.pcap !== undefined) config.pcap = options.pcap;
   return config;

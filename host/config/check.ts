@@ -8,12 +8,15 @@ export type Places = Map<object, { line: number; key: string }>;
 
 const NOWHERE = { line: 0, key: '' };
 
-export function checkConfig(config: StackConfig, places: Places, problems: Problems): void {
+export function checkConfig(config: StackConfig, places: Places, problems: Problems, forPrograms = false): void {
   const at = (o: object) => places.get(o) ?? NOWHERE;
   const bad = (o: object, message: string, remedy: string) => problems.add(at(o).line, at(o).key, message, remedy);
   limits(config, bad);
   uniqueInterfaces(config, at, bad);
-  if ((config.workers ?? 1) > 1) workersFit(config, bad);
+  if ((config.workers ?? 1) > 1) {
+    workersFit(config, bad);
+    if (forPrograms) bad(config, 'programs run on a stack of one worker', 'remove it: several are for stacks of the package (Stack.create)');
+  }
   for (const r of config.routes) checkRoute(config, r, bad);
   uniqueRoutes(config, at, bad);
   for (const n of config.neighbours) checkNeighbour(config, n, bad);

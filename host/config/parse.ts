@@ -29,8 +29,11 @@ const WORDS = ['dns', 'search', 'sysctl', 'pcap', 'egress'];
 const USER_KEYS = ['egress', 'publish', 'host-loopback'];
 const SAMPLE_IP = { any: '192.0.2.1 or 2001:db8::1', 4: '192.0.2.1', 6: '2001:db8::1' };
 
-/** Parse and check a configuration. Throws ConfigError naming every mistake found; `file` is only for the messages. */
-export function parseConfig(text: string, file: string): StackConfig {
+/**
+ * Parse and check a configuration. Throws ConfigError naming every mistake found; `file` is only for the messages. `forPrograms`: what unmodified
+ * programs cannot be given is a mistake.
+ */
+export function parseConfig(text: string, file: string, forPrograms = false): StackConfig {
   const problems = new Problems(file);
   if (text.length > MAX_FILE_BYTES) {
     problems.add(0, '', `larger than ${MAX_FILE_BYTES} bytes`, 'name a nuse.conf');
@@ -43,7 +46,7 @@ export function parseConfig(text: string, file: string): StackConfig {
     else reader.route(b);
   }
   reader.globals(globals);
-  checkConfig(reader.config, reader.places, problems);
+  checkConfig(reader.config, reader.places, problems, forPrograms);
   problems.check();
   completeUser(reader.config);
   return reader.config;

@@ -158,6 +158,7 @@ const MISTAKES: [string, string, RegExp][] = [
   ['workers of a PIPE', 'workers 2\n\ninterface a\n viftype PIPE\n pipepath /x\n', /^3 interface: a is PIPE, which has no queues for several workers; use viftype TAP or RAW/],
   ['workers of XDP', 'workers 2\n\ninterface a\n viftype XDP\n', /^3 interface: a is XDP, which has no queues/],
   ['workers and DHCP', 'workers 2\n\ninterface a\n viftype TAP\n dhcp on\n', /^3 interface: a takes its address by DHCP, .*give it an address/],
+  ['workers and a second mistake', 'workers 2\n\ninterface a\n viftype TAP\n mtu x\n', /^5 mtu/],
   ['memory', 'memory 1M\n', /^1 memory: `1M` is not from 16M/],
   ['many interfaces', Array.from({ length: 9 }, (_, i) => `interface e${i}\n\n`).join(''), /^17 interface: more than 8 interfaces/],
 ];

@@ -4,8 +4,9 @@ clients HOST PORT COUNT BYTES   as many connections at a time, each answered wit
 server HOST PORT COUNT          answers as many connections likewise; tells the ports they came from
 udp HOST PORT COUNT BYTES       one datagram from each of as many sockets, echoed
 closed HOST PORT COUNT BYTES    one datagram from each of as many sockets, refused by ICMP
+advertise DEV 0 COUNT           router advertisements of 2001:db8:5::/64
 """
-import hashlib, json, os, socket, sys, threading
+import hashlib, json, os, socket, sys, threading, time
 
 mode, host, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
 count = int(sys.argv[4])
@@ -78,4 +79,16 @@ def datagrams(refused):
     return {'good': good}
 
 
-print(json.dumps({'clients': clients, 'server': server, 'udp': lambda: datagrams(False), 'closed': lambda: datagrams(True)}[mode]()), flush=True)
+def advertise():
+    # RFC 4861 4.2, 4.6.2; the kernel fills the checksum in.
+    prefix = bytes([3, 4, 64, 0xc0]) + (3600).to_bytes(4, 'big') * 2 + bytes(4) + socket.inet_pton(socket.AF_INET6, '2001:db8:5::')
+    message = bytes([134, 0, 0, 0, 64, 0]) + (1800).to_bytes(2, 'big') + bytes(8) + prefix
+    with socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6) as s:
+        s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+        for _ in range(count):
+            s.sendto(message, ('ff02::1', 0, 0, socket.if_nametoindex(host)))
+            time.sleep(0.3)
+    return {'sent': count}
+
+
+print(json.dumps({'advertise': advertise, 'clients': clients, 'server': server, 'udp': lambda: datagrams(False), 'closed': lambda: datagrams(True)}[mode]()), flush=True)

@@ -33,7 +33,8 @@ class App {
 const sleep = (ms: number): Promise<void> => new Promise((r) => setTimeout(r, ms));
 
 async function start(ns: string, conf: string, ...args: string[]): Promise<App> {
-  const p = lab.run(ns, [process.execPath, APP, conf, ...args], { stdio: ['pipe', 'pipe', 'pipe'], label: 'workers_app' });
+  const env = args.includes('restarting') ? { ...process.env, NUSE_TEST_CORE: 'core.trapping.wasm' } : process.env;
+  const p = lab.run(ns, [process.execPath, APP, conf, ...args], { stdio: ['pipe', 'pipe', 'pipe'], label: 'workers_app', env });
   await p.until(/"up"/);
   return new App(p);
 }
@@ -52,14 +53,14 @@ interface Place { app: App; stackNs: string; peerNs: string; dev: string }
 
 let places = 0;
 /** A stack of two workers and the kernel's end of its link. */
-async function place(type: 'TAP' | 'RAW', misled = false): Promise<Place> {
+async function place(type: 'TAP' | 'RAW', mode: 'misled' | 'restarting' | '' = '', more = ''): Promise<Place> {
   const n = places++, peerNs = lab.netns(`p${n}`), stackNs = type === 'TAP' ? peerNs : lab.netns(`s${n}`), dev = type === 'TAP' ? 'tap0' : 'peer';
   if (type === 'RAW') {
     lab.veth(peerNs, 'peer', stackNs, 'eth0');
     lab.addr(peerNs, dev, `${PEER4}/24`, `${PEER6}/64`);
   }
-  const conf = lab.file(`${n}.conf`, `workers 2\n\ninterface eth0\n viftype ${type}\n dev ${type === 'TAP' ? 'tap0' : 'eth0'}\n address ${HERE4}/24\n address6 ${HERE6}/64\n`);
-  const app = await start(stackNs, conf, ...(misled ? ['misled'] : []));
+  const conf = lab.file(`${n}.conf`, `workers 2\n\ninterface eth0\n viftype ${type}\n dev ${type === 'TAP' ? 'tap0' : 'eth0'}\n address ${HERE4}/24\n address6 ${HERE6}/64\n${more}`);
+  const app = await start(stackNs, conf, mode);
   if (type === 'TAP') lab.addr(peerNs, dev, `${PEER4}/24`, `${PEER6}/64`);
   return { app, stackNs, peerNs, dev };
 }
@@ -171,7 +172,7 @@ for (const type of ['TAP', 'RAW'] as const) {
 const more = suite('interop: workers');
 for (const type of ['TAP', 'RAW'] as const) {
   more(`frames led astray over ${type} are counted, and nobody answers them`, async () => {
-    const { app, peerNs } = await place(type, true);
+    const { app, peerNs } = await place(type, 'misled');
     lab.sh(peerNs, `for p in $(seq 30); do timeout 0.3 bash -c "exec 3<>/dev/tcp/${HERE4}/$p" & done; wait; true`);
     app.program.child.stdin!.write('1\n');
     await app.program.until(/WORKER_MISROUTED/);
@@ -179,6 +180,46 @@ for (const type of ['TAP', 'RAW'] as const) {
     assert.is((await app.program.finish(10000)).code, 0);
   });
 }
+
+more('one core traps and starts again: its sockets are reset, its place among the workers is kept', async () => {
+  const { app, peerNs } = await place('TAP', 'restarting');
+  const server = lab.run(peerNs, ['/usr/bin/python3', PEER, 'server', PEER4, '9000', '8']);
+  await server.until(/listening/);
+  assert.equal(await app.command('listen', { host: HERE4, port: 80 }), ['listening', 80]);
+  assert.is(await app.command('hold', { host: PEER4, port: 9000, count: 8 }), 8);
+  await app.command('trap');
+  for (const end = Date.now() + 10000; !app.said('restarted').length || !app.said('server').length; await sleep(10)) assert.ok(Date.now() < end, 'not told');
+  assert.equal([app.said('restarted'), app.said('server'), app.said('socket')], [[1], ['ECONNRESET'], Array<string>(4).fill('ECONNRESET')]);
+  assert.equal(await app.command('listen', { host: HERE4, port: 80 }), ['listening', 80]);
+  const before = await app.counters();
+  assert.equal(await peer(peerNs, 'clients', HERE4, 80, CONNECTIONS, 1000), { good: CONNECTIONS });
+  const after = await app.counters();
+  both(since(before, after, 'TcpPassiveOpens'), 'connections');
+  assert.is(misrouted(after), 0);
+  assert.not.match(lab.sh(peerNs, `ping -c 3 -i 0.2 -W 3 ${HERE4}`), /DUP/);
+  app.program.child.stdin!.end();
+  assert.is((await app.program.finish(10000)).code, 0);
+});
+
+more('router advertisements give every worker the same address', async () => {
+  const { app, peerNs } = await place('TAP', '', ' slaac on\n');
+  lab.addr(peerNs, 'tap0', '2001:db8:5::1/64');
+  await peer(peerNs, 'advertise', 'tap0', 0, 8);
+  const mac = (await app.command<string>('mac')).split(':').map((b) => parseInt(b, 16)), word = (a: number, b: number): string => ((a << 8) | b).toString(16);
+  const own = `2001:db8:5:0:${word(mac[0] ^ 2, mac[1])}:${word(mac[2], 0xff)}:${word(0xfe, mac[3])}:${word(mac[4], mac[5])}`;
+  assert.equal(await app.command('listen', { host: '::', port: 80 }), ['listening', 80]);
+  const before = await app.counters();
+  assert.equal(await peer(peerNs, 'clients', own, 80, CONNECTIONS, 1000), { good: CONNECTIONS });
+  both(since(before, await app.counters(), 'TcpPassiveOpens'), 'connections');
+  app.program.child.stdin!.end();
+  assert.is((await app.program.finish(10000)).code, 0);
+});
+
+more('without the right to load BPF programs: an error that says what to do', async () => {
+  const conf = lab.file('rootless.conf', 'workers 2\n\ninterface eth0\n viftype TAP\n dev tap0\n');
+  const p = lab.run(lab.netns('root'), ['unshare', '-Urn', process.execPath, APP, conf], { stdio: ['pipe', 'pipe', 'pipe'] });
+  assert.match((await p.finish(20000)).stderr, /TAP tap0: `workers` loads a BPF program, which needs CAP_BPF of the machine.*: run nuse with sudo, or remove `workers`/);
+});
 
 more('stopped, it leaves no thread, descriptor or device', async () => {
   const { app, peerNs } = await place('TAP');
@@ -205,7 +246,7 @@ more('an existing TAP without queues is refused with the remedy, and one that is
   first.program.child.stdin!.end();
   assert.is((await first.program.finish(10000)).code, 0);
   const end = await lab.run(ns, [...NUSE, 'run', '-c', conf, '--', 'true']).finish(20000);
-  assert.match(end.stderr, /workers: programs run on a stack of one worker; remove it/);
+  assert.match(end.stderr, /old\.conf:1: workers: programs run on a stack of one worker; remove it/);
   assert.is.not(end.code, 0);
 });
 more.after(() => lab.close());

@@ -1,5 +1,6 @@
 // A program with a stack of several workers, for workers.test.ts: commands come as lines of JSON, and so do their answers.
-//   node workers_app.js FILE [misled]     FILE: a nuse.conf; misled: frames are led by another key than the cores expect
+//   node workers_app.js FILE [misled|restarting]     FILE: a nuse.conf; misled: frames are led by another key than the cores expect;
+//   restarting: a core that traps is started again
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
@@ -9,9 +10,10 @@ import type { Worker } from 'node:worker_threads';
 import { loadConfigFile } from '../../host/config/load.js';
 import { Stack, type Socket, type StackThread } from '../../host/index.js';
 import type { Counters } from '../../host/cli/counters.js';
+import { SOCK_RAW } from '../../host/sockets/linux.js';
 import { WorkerGroup } from '../../host/threads/worker_group.js';
 
-const [, , file, misled] = process.argv;
+const [, , file, mode] = process.argv;
 const wasm = new URL(`../../../${process.env.NUSE_TEST_CORE ?? 'core.debug.wasm'}`, import.meta.url);
 const say = (answer: unknown): void => void process.stdout.write(`${JSON.stringify(answer)}\n`);
 
@@ -47,7 +49,7 @@ const outcome = (emitter: { once(event: string, fn: (e?: Code) => void): unknown
 });
 
 async function main(): Promise<void> {
-  if (misled) {
+  if (mode === 'misled') {
     const group = await WorkerGroup.start({
       entry: new URL('../../host/cli/stack_worker.js', import.meta.url), wasm: fileURLToPath(wasm), config: loadConfigFile(file), extensions: { counters: {} },
       steerKey: randomBytes(80).toString('hex'),
@@ -56,7 +58,7 @@ async function main(): Promise<void> {
     for await (const line of createInterface({ input: process.stdin })) say(line && await counters(group.threads));
     return group.close();
   }
-  const stack = await Stack.create({ file, wasm }), open = new Set<Socket>();
+  const stack = await Stack.create({ file, wasm, restarts: mode === 'restarting' ? 4 : 0, onrestart: (trap) => say({ restarted: trap.times }) }), open = new Set<Socket>();
   const servers = new Map<number, ReturnType<Stack['createServer']>>();
   say('up');
   void stack.ended.then((why) => say({ ended: why?.message ?? null }));
@@ -94,6 +96,9 @@ async function main(): Promise<void> {
     })),
     counters: () => counters(stack.threads),
     open: () => open.size,
+    mac: () => stack.threads[1].interfaces[0].mac,
+    // The trapping core's protocol, over the loopback interface of the worker that has raw sockets.
+    trap: () => stack.sockets.datagram(4, SOCK_RAW, 253).send(new Uint8Array(8), '127.0.0.1', 0),
     kill: (c) => (stack.threads[c.worker] as unknown as { worker: Worker }).worker.terminate(),
     left: () => ({ fds: readdirSync('/proc/self/fd').length, threads: readdirSync('/proc/self/task').length }),
     close: () => stack.close(),
