@@ -221,6 +221,14 @@ more('without the right to load BPF programs: an error that says what to do', as
   assert.match((await p.finish(20000)).stderr, /TAP tap0: `workers` loads a BPF program, which needs CAP_BPF of the machine.*: run nuse with sudo, or remove `workers`/);
 });
 
+more('the shapes of Node, http, tls and http2 between two stacks of two workers each', async () => {
+  const ns = lab.netns('api');
+  lab.veth(ns, 'a0', ns, 'b0');
+  const end = await lab.run(ns, [process.execPath, join(ROOT, 'build/js/test/interop/workers_api.js')]).finish(120000);
+  assert.is(end.code, 0, end.stdout);
+  assert.match(end.stdout, /Passed: +10/);
+});
+
 more('stopped, it leaves no thread, descriptor or device', async () => {
   const { app, peerNs } = await place('TAP');
   await app.command('listen', { host: HERE4, port: 80 });
