@@ -72,14 +72,21 @@ export const RXD_CAP: u32 = 4;
 export const RXD_LEN: u32 = 8;
 /** u16: vif slot the frame came from. */
 export const RXD_VIF: u32 = 12;
-/** u8: VNET_F_* as in virtio_net_hdr.flags. */
+/** u8: VNET_F_* as in virtio_net_hdr.flags, and RX_SHARED. */
 export const RXD_FLAGS: u32 = 14;
+/** Of RXD_FLAGS, looked at after ctl_worker: every worker is given this frame. */
+export const RX_SHARED: u32 = 0x80;
 /** u8: VNET_GSO_* as in virtio_net_hdr.gso_type. */
 export const RXD_GSO_TYPE: u32 = 15;
 export const RXD_GSO_SIZE: u32 = 16;
 export const RXD_HDR_LEN: u32 = 18;
 export const RXD_CSUM_START: u32 = 20;
 export const RXD_CSUM_OFFSET: u32 = 22;
+
+/** Bytes of the key that leads flows to workers (ctl_worker): 10 u64. */
+export const WORKER_KEY_SIZE: u32 = 80;
+/** The most workers of one stack. */
+export const WORKERS_MAX: u32 = 16;
 
 // ---- Vif header ----
 /** u32 out: address of the transmit ring. */

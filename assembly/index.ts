@@ -17,6 +17,7 @@ import { softirqRun } from "./core/softirq";
 import { Sysctl, sysctl, sysctlInit, sysctlSet } from "./core/sysctl";
 import { timerCount, timerDeadline, timerInit, timerRun } from "./core/timer";
 import { now } from "./core/time";
+import { workerSet } from "./core/worker";
 import { loopbackInit } from "./link/loopback";
 import {
   ARPHRD_ETHER, DevKind, IFF_BROADCAST, IFF_MULTICAST, devReapAll, netDeviceAlloc, netDeviceByVif, netDeviceInit, vifAttach, vifRingCarve,
@@ -140,6 +141,8 @@ export function ctl_sysctl_set(key: u32, value: u32): i32 {
   return 0;
 }
 export function ctl_sysctl_get(key: u32): u32 { return key < <u32>Sysctl.COUNT ? sysctl(key) : 0; }
+/** Be worker `index` of `count`, which the host steers frames to by the 80-byte key at `key` (core/worker.ts); 0 or -EINVAL. Before there are sockets. */
+export function ctl_worker(index: u32, count: u32, key: usize): i32 { return workerSet(index, count, key) ? 0 : -Errno.EINVAL; }
 /** Set or read a DeviceConf value of an interface. */
 export function ctl_device_conf_set(ifindex: u32, key: u32, value: u32): i32 { return deviceConfSet(ifindex, key, value); }
 export function ctl_device_conf_get(ifindex: u32, key: u32): i32 { return deviceConfGet(ifindex, key); }

@@ -23,6 +23,32 @@ export interface VifSpec {
   queue?: number;
   /** Checksum and segmentation offload; default true. */
   offload?: boolean;
+  /** TAP, RAW: the device is one of several workers'. */
+  steer?: SteerSpec;
+  relay?: RelaySpec;
+}
+
+/** Bytes of a ring of frames between threads: its control block, and some sixteen super-segments (io-backends/memory/frame_ring.ts). */
+export const FRAME_RING_BYTES = 64 + (1 << 20);
+
+/** One of a device's queues: which worker's, and the rule by which frames come to it (assembly/core/worker.ts). */
+export interface SteerSpec {
+  worker: number;
+  workers: number;
+  /** WORKER_KEY_SIZE bytes in hexadecimal. */
+  key: string;
+  /** RAW, a later worker: the fanout group that the first has made. */
+  group?: number;
+}
+
+/** How frames that concern all workers come to them: worker 0 copies them into rings, and signals eventfds. */
+export interface RelaySpec {
+  /** Of worker 0: one for each of the others. Of another worker: its own. */
+  rings: ArrayBufferLike[];
+  /** Of worker 0: the eventfds of the others. */
+  bells: number[];
+  /** Of another worker: its eventfd. */
+  bell?: number;
 }
 
 /** Counters of a back end, since it was opened. */
@@ -63,6 +89,10 @@ export interface Vif {
   readonly fd: number;
   /** Whether room to send is told by fd's writability; else by its readability. */
   readonly pollOut: boolean;
+  /** An eventfd, drained by whoever waits at it, that tells of frames beside fd. */
+  readonly bell?: number;
+  /** See SteerSpec. */
+  readonly group?: number;
   attach(port: VifPort): void;
   /** Fill posted descriptors [first, first+max) of RX_DESC with received frames: their number, plus RX_MORE; or -errno. */
   rx(first: number, max: number): number;
@@ -84,6 +114,10 @@ export interface NativeVifConfig {
   mtu?: number;
   /** VifFeature bits that may be used. */
   offload: number;
+  worker?: number;
+  workers?: number;
+  key?: string;
+  group?: number;
 }
 
 export interface NativeVifInfo {
@@ -95,6 +129,7 @@ export interface NativeVifInfo {
   mac: string;
   dev: string;
   pollOut: boolean;
+  group: number;
 }
 
 /** The part of the native addon that back ends use. */

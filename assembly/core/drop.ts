@@ -96,6 +96,9 @@ export const enum Drop {
   TCP_AOUNEXPECTED,
   TCP_AOKEYNOTFOUND,
   TCP_AOFAILURE,
+  // several workers
+  WORKER_OTHERS, // every worker has it, and it is for another one
+  WORKER_MISROUTED, // the host gave it to this worker only, and it is for another one
   COUNT,
 }
 

@@ -64,6 +64,8 @@ export const enum CsumState {
   looped: u8;
   /** Delivered by forwarding (not locally generated). */
   forwarded: u8;
+  /** Every worker has it (core/worker.ts). */
+  shared: u8;
   mark: u32;
   priority: u32;
   /** Arrival or creation, ns on the core's clock. */
@@ -225,6 +227,7 @@ export function skbCopy(s: Skb): Skb | null {
   c.gsoSegs = s.gsoSegs;
   c.mark = s.mark;
   c.priority = s.priority;
+  c.shared = s.shared;
   c.tstamp = s.tstamp;
   return c;
 }

@@ -4,6 +4,7 @@ import { Drop } from "../core/drop";
 import { NotifyEvent, notify, ptypeRegister } from "../core/proto";
 import { PktType, Skb, skbAlloc, skbDrop, skbFree } from "../core/skb";
 import { MS, SEC, now } from "../core/time";
+import { workerSilent } from "../core/worker";
 
 import { ARP_LEN, ARPOP_REPLY, ARPOP_REQUEST, ArpPacket } from "../wire/arp";
 import { ETH_P_ARP, EthernetHeader, macCopy, macEqual, macIsMulticast, macIsZero } from "../wire/ethernet";
@@ -92,8 +93,8 @@ function dadTimer(arg: usize): void {
   if (++a.dadCount <= PROBE_NUM + ANNOUNCE_NUM) a.dadTimer.armIn(ANNOUNCE_INTERVAL);
 }
 
-// Somebody else uses or probes for `v4` (RFC 5227 2.1.1, 2.4). True when the packet needs no further look.
-function conflict(d: NetDevice, p: ArpPacket): bool {
+// Somebody else uses or probes for `v4` (RFC 5227 2.1.1, 2.4); `silent`: another worker defends it. True when the packet needs no further look.
+function conflict(d: NetDevice, p: ArpPacket, silent: bool): bool {
   const spa = p.spa;
   let a = ifaddrFirst(d);
   while (a) {
@@ -105,7 +106,7 @@ function conflict(d: NetDevice, p: ArpPacket): bool {
           a.flags = (a.flags & ~IFA_F_TENTATIVE) | IFA_F_DADFAILED;
           a.dadTimer.cancel();
           notify(NotifyEvent.ADDR_NEW, changetype<usize>(a));
-        } else if (spa == own && (!a.defended || now() - a.defended >= DEFEND_INTERVAL)) { // 2.4 (c), defend without giving up
+        } else if (spa == own && !silent && (!a.defended || now() - a.defended >= DEFEND_INTERVAL)) { // 2.4 (c), defend without giving up
           a.defended = now();
           arpAnnounce(d, own);
         }
@@ -135,15 +136,16 @@ export function arpInput(skb: Skb): void {
     skbDrop(skb, Drop.ARP_NOT_FOR_US);
     return;
   }
-  if (conflict(d, p)) {
+  if (conflict(d, p, workerSilent(skb))) {
     skbFree(skb);
     return;
   }
   addrSetV4(ADDR, tpa);
   const own = ifaddrFind(ADDR, 0);
   const forUs = own != null && !own.tentative && addrIsLocal(ADDR, d.ifindex);
+  const answer = forUs && op == ARPOP_REQUEST && !workerSilent(skb);
   if (!spa) { // RFC 5227 probe: answer to defend, learn nothing
-    if (op == ARPOP_REQUEST && forUs) send(d, ARPOP_REPLY, p.sha, tpa, p.sha, 0);
+    if (answer) send(d, ARPOP_REPLY, p.sha, tpa, p.sha, 0);
     skbFree(skb);
     return;
   }
@@ -157,7 +159,7 @@ export function arpInput(skb: Skb): void {
       neighUpdate(n, p.sha, op == ARPOP_REPLY && skb.pktType == PktType.HOST ? Nud.REACHABLE : Nud.STALE, true);
     }
   }
-  if (op == ARPOP_REQUEST && forUs) send(d, ARPOP_REPLY, p.sha, tpa, p.sha, spa);
+  if (answer) send(d, ARPOP_REPLY, p.sha, tpa, p.sha, spa);
   else if (!n) {
     skbDrop(skb, Drop.ARP_NOT_FOR_US);
     return;

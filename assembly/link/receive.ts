@@ -1,11 +1,12 @@
 // The receive entry: descriptors posted to the host, and the frames that come back in them.
 import {
   HDR, HDR_RX_POSTED, RX_DESC, RX_DESC_SIZE, RX_RING, RXD_BUF, RXD_CAP, RXD_CSUM_OFFSET, RXD_CSUM_START, RXD_FLAGS,
-  RXD_GSO_SIZE, RXD_GSO_TYPE, RXD_LEN, RXD_VIF, Vnet,
+  RXD_GSO_SIZE, RXD_GSO_TYPE, RXD_LEN, RXD_VIF, RX_SHARED, Vnet,
 } from "../abi";
 import { Drop } from "../core/drop";
 import { CsumState, Skb, skbAllocRx, skbDrop } from "../core/skb";
 import { now } from "../core/time";
+import { workerMany } from "../core/worker";
 import { ethernetInput } from "./ethernet";
 import { netDeviceByVif } from "./net_device";
 
@@ -71,6 +72,7 @@ function rxFrame(d: usize, skb: Skb): void {
   }
   skb.len = len;
   skb.tstamp = now();
+  if (workerMany() && load<u8>(d, RXD_FLAGS) & RX_SHARED) skb.shared = 1;
   if (!rxOffload(d, skb)) {
     dev.rxErrors++;
     skbDrop(skb, Drop.CHECKSUM_START);

@@ -247,6 +247,7 @@ function complete(q: FragQueue): Skb | null {
   out.dev = head.dev;
   out.protocol = head.protocol;
   out.pktType = head.pktType;
+  out.shared = head.shared;
   out.mark = head.mark;
   out.tstamp = head.tstamp;
   out.net = out.data;

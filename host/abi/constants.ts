@@ -40,11 +40,14 @@ export const RXD_CAP = 4;
 export const RXD_LEN = 8;
 export const RXD_VIF = 12;
 export const RXD_FLAGS = 14;
+export const RX_SHARED = 0x80;
 export const RXD_GSO_TYPE = 15;
 export const RXD_GSO_SIZE = 16;
 export const RXD_HDR_LEN = 18;
 export const RXD_CSUM_START = 20;
 export const RXD_CSUM_OFFSET = 22;
+export const WORKER_KEY_SIZE = 80;
+export const WORKERS_MAX = 16;
 export const VIF_TX_RING = 0;
 export const VIF_TX_SIZE = 4;
 export const VIF_TX_HEAD = 8;
@@ -287,6 +290,9 @@ export const Drop = {
   TCP_AOKEYNOTFOUND: 85,
   TCP_AOFAILURE: 86,
   COUNT: 87,
+  WORKER_OTHERS: 79,
+  WORKER_MISROUTED: 80,
+  COUNT: 81,
 } as const;
 /** Drop value -> name. */
 export const DropName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Drop).map(([k, v]) => [v, k]));

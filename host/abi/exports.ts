@@ -13,6 +13,8 @@ export interface CoreExports {
   usage(what: number): number;
   ctl_sysctl_set(key: number, value: number): number;
   ctl_sysctl_get(key: number): number;
+  /** keyPtr: WORKER_KEY_SIZE bytes. */
+  ctl_worker(index: number, count: number, keyPtr: number): number;
   ctl_device_conf_set(ifindex: number, key: number, value: number): number;
   ctl_device_conf_get(ifindex: number, key: number): number;
   /** Give socket h all packets of its interface that find no socket. */

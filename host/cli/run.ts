@@ -21,7 +21,7 @@ export interface RunOptions extends RecordOptions {
 
 /** The configuration that the options and the environment name. */
 export function configOf(options: RunOptions): StackConfig {
-  const config = loadConfig(options.config, process.env);
+  const config = loadConfig(options.config, process.env, true);
   userOptions(config, options);
   if (options.pcap !== undefined) config.pcap = options.pcap;
   return config;

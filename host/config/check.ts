@@ -8,11 +8,15 @@ export type Places = Map<object, { line: number; key: string }>;
 
 const NOWHERE = { line: 0, key: '' };
 
-export function checkConfig(config: StackConfig, places: Places, problems: Problems): void {
+export function checkConfig(config: StackConfig, places: Places, problems: Problems, forPrograms = false): void {
   const at = (o: object) => places.get(o) ?? NOWHERE;
   const bad = (o: object, message: string, remedy: string) => problems.add(at(o).line, at(o).key, message, remedy);
   limits(config, bad);
   uniqueInterfaces(config, at, bad);
+  if ((config.workers ?? 1) > 1) {
+    workersFit(config, bad);
+    if (forPrograms) bad(config, 'programs run on a stack of one worker', 'remove it: several are for stacks of the package (Stack.create)');
+  }
   for (const r of config.routes) checkRoute(config, r, bad);
   uniqueRoutes(config, at, bad);
   for (const n of config.neighbours) checkNeighbour(config, n, bad);
@@ -29,6 +33,20 @@ function limits(config: StackConfig, bad: Bad): void {
   few('routes', config.routes, MAX_ROUTES);
   few('neighbours', config.neighbours, MAX_NEIGHBOURS);
   for (const i of config.interfaces) few('addresses on one interface', i.addresses, MAX_ADDRESSES);
+}
+
+// Several workers need interfaces with a queue for each, and share what is configured, not what is learnt by one.
+function workersFit(config: StackConfig, bad: Bad): void {
+  for (const i of config.interfaces) {
+    const problem = workersProblem(i);
+    if (problem) bad(i, ...problem);
+  }
+}
+
+/** Why several workers cannot have an interface, and what to do about it. */
+export function workersProblem(i: InterfaceConfig): [string, string] | undefined {
+  if (i.type !== 'TAP' && i.type !== 'RAW') return [`${i.name} is ${i.type}, which has no queues for several workers`, 'use viftype TAP or RAW, or remove workers'];
+  return i.dhcp ? [`${i.name} takes its address by DHCP, which works with one worker only`, 'give it an address, or remove workers'] : undefined;
 }
 
 function uniqueInterfaces(config: StackConfig, at: At, bad: Bad): void {

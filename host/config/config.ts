@@ -1,6 +1,7 @@
 // What a stack is configured with: plain data, so that it can be cloned into a worker or printed as JSON.
 
 import type { EgressRule } from './egress.js';
+import type { RelaySpec, SteerSpec } from '../vif.js';
 import type { PublishConfig } from './publish.js';
 
 export const VIF_TYPES = ['TAP', 'RAW', 'PIPE', 'USER', 'XDP'] as const;
@@ -61,6 +62,9 @@ export interface InterfaceConfig {
   publish?: PublishConfig[];
   /** USER: the gateway's address leads to the host's loopback interface. */
   hostLoopback?: boolean;
+  /** Of one of several workers; not of a file. */
+  steer?: SteerSpec;
+  relay?: RelaySpec;
 }
 
 export interface RouteConfig {
@@ -102,8 +106,12 @@ export interface StackConfig {
   seed?: string;
   /** Linear memory of the core, bytes, a multiple of 64 KiB. */
   memory: number;
-  /** Most sockets at a time. */
+  /** Most sockets at a time, of each worker. */
   sockets: number;
+  /** Cores that share the work, each with a thread and memory of its own; absent: 1. */
+  workers?: number;
+  /** Which of them this one is; not of a file. */
+  worker?: SteerSpec;
 }
 
 /** A stack with nothing but its loopback interface. */

@@ -11,8 +11,8 @@ const REASONS: Record<string, [string, string]> = {
   EISDIR: ['is a directory', 'name a file'],
 };
 
-/** Read and parse a file. Throws ConfigError. */
-export function loadConfigFile(file: string): StackConfig {
+/** Read and parse a file. Throws ConfigError. `forPrograms`: see parseConfig. */
+export function loadConfigFile(file: string, forPrograms = false): StackConfig {
   let text: string;
   try {
     if (statSync(file).size > MAX_FILE_BYTES) throw new ConfigError([{ file, line: 0, key: '', message: `larger than ${MAX_FILE_BYTES} bytes`, remedy: 'name a nuse.conf' }]);
@@ -23,11 +23,11 @@ export function loadConfigFile(file: string): StackConfig {
     const [why, remedy] = REASONS[code] ?? [message, 'check the path'];
     throw new ConfigError([{ file, line: 0, key: '', message: why, remedy }]);
   }
-  return parseConfig(text, file);
+  return parseConfig(text, file, forPrograms);
 }
 
 /** The configuration of `file`, else of NUSECONF, else one with a USER interface. */
-export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): StackConfig {
+export function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv, forPrograms = false): StackConfig {
   const name = file ?? (env.NUSECONF || undefined);
-  return name === undefined ? defaultConfig() : loadConfigFile(name);
+  return name === undefined ? defaultConfig() : loadConfigFile(name, forPrograms);
 }

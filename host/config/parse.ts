@@ -6,6 +6,7 @@ import {
   IPV6_MIN_MTU, MAX_MEMORY_BYTES, MAX_NAME_SERVERS, MAX_QUEUES, MAX_SOCKETS, MIN_MEMORY_BYTES, NAME_MAX, VIF_TYPES, emptyConfig,
   type AddressConfig, type InterfaceConfig, type RouteConfig, type StackConfig, type VifType,
 } from './config.js';
+import { WORKERS_MAX } from '../abi/constants.js';
 import { Problems } from './errors.js';
 import { MAX_EGRESS, parseEgress } from './egress.js';
 import { MAX_PUBLISH, parsePublish } from './publish.js';
@@ -20,7 +21,7 @@ export const INTERFACE_KEYS = [
   'dhcp', 'egress', 'publish', 'host-loopback', 'queue',
 ];
 export const ROUTE_KEYS = ['network', 'netmask', 'gateway', 'dev', 'metric'];
-export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets'];
+export const GLOBAL_KEYS = ['dns', 'search', 'sysctl', 'pcap', 'seed', 'memory', 'sockets', 'workers'];
 const REPEATABLE = new Set(['address', 'address6', 'neigh', 'dns', 'search', 'sysctl', 'egress', 'publish']);
 /** Keys that take one word or more. */
 const WORDS = ['dns', 'search', 'sysctl', 'pcap', 'egress'];
@@ -28,8 +29,11 @@ const WORDS = ['dns', 'search', 'sysctl', 'pcap', 'egress'];
 const USER_KEYS = ['egress', 'publish', 'host-loopback'];
 const SAMPLE_IP = { any: '192.0.2.1 or 2001:db8::1', 4: '192.0.2.1', 6: '2001:db8::1' };
 
-/** Parse and check a configuration. Throws ConfigError naming every mistake found; `file` is only for the messages. */
-export function parseConfig(text: string, file: string): StackConfig {
+/**
+ * Parse and check a configuration. Throws ConfigError naming every mistake found; `file` is only for the messages. `forPrograms`: what unmodified
+ * programs cannot be given is a mistake.
+ */
+export function parseConfig(text: string, file: string, forPrograms = false): StackConfig {
   const problems = new Problems(file);
   if (text.length > MAX_FILE_BYTES) {
     problems.add(0, '', `larger than ${MAX_FILE_BYTES} bytes`, 'name a nuse.conf');
@@ -42,7 +46,7 @@ export function parseConfig(text: string, file: string): StackConfig {
     else reader.route(b);
   }
   reader.globals(globals);
-  checkConfig(reader.config, reader.places, problems);
+  checkConfig(reader.config, reader.places, problems, forPrograms);
   problems.check();
   completeUser(reader.config);
   return reader.config;
@@ -90,7 +94,7 @@ class Reader {
       address6: '2001:db8::10/64', gateway: SAMPLE_IP.any, gateway6: SAMPLE_IP[6], dev: 'eth0', mtu: '1500', slaac: 'on|off', dad: 'on|off', offload: 'on|off',
       neigh: '192.0.2.1 02:00:00:00:00:02', network: '192.0.2.0/24', metric: '100', dns: SAMPLE_IP[4], search: 'example.org',
       dhcp: 'on|off', egress: 'deny 10.0.0.0/8', publish: '8080:80/tcp', 'host-loopback': 'on|off', queue: '0',
-      sysctl: 'net.ipv4.ip_forward=1', pcap: 'nuse.pcapng', seed: '<64 hexadecimal digits>', memory: '64M', sockets: '4096',
+      sysctl: 'net.ipv4.ip_forward=1', pcap: 'nuse.pcapng', seed: '<64 hexadecimal digits>', memory: '64M', sockets: '4096', workers: '2',
     };
     return samples[key];
   }
@@ -331,6 +335,10 @@ class Reader {
           else this.bad(e, 'is not 32 bytes', 'write 64 hexadecimal digits, or remove it for a random one');
           break;
         case 'memory': this.memory(e); break;
+        case 'workers':
+          c.workers = this.integer(e, 1, WORKERS_MAX);
+          this.place(c, e);
+          break;
         default: c.sockets = this.integer(e, 16, MAX_SOCKETS) ?? c.sockets;
       }
     }

@@ -1,9 +1,10 @@
 // A configuration put into a core, as netlink requests and sysctls: what `ip` and `sysctl` would do by hand.
 // Browser-safe: no node:* here.
-import { DeviceConf } from '../abi/constants.js';
+import { ARG, DeviceConf, WORKER_KEY_SIZE } from '../abi/constants.js';
 import type { Core } from '../core.js';
 import { parseIp, parseMac } from '../config/address.js';
 import type { RouteConfig, StackConfig } from '../config/config.js';
+import type { SteerSpec } from '../vif.js';
 import { SYSCTLS, sysctlValues } from '../config/sysctl.js';
 import { NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NetlinkClient, RequestBuilder, attributes } from './netlink.js';
 
@@ -37,6 +38,7 @@ export function interfaces(netlink: NetlinkClient): Map<string, number> {
  */
 export function applyConfig(core: Core, config: StackConfig): void {
   const x = core.exports;
+  if (config.worker) beWorker(core, config.worker);
   for (const [name, value] of Object.entries(config.sysctl)) {
     const values = sysctlValues(name, value);
     if (typeof values === 'string') throw new TypeError(`sysctl ${name}: ${values}`);
@@ -67,6 +69,11 @@ export function applyConfig(core: Core, config: StackConfig): void {
   } finally {
     netlink.close();
   }
+}
+
+function beWorker(core: Core, { worker, workers, key }: SteerSpec): void {
+  for (let i = 0; i < WORKER_KEY_SIZE; i++) core.mem.u8[ARG + i] = parseInt(key.slice(2 * i, 2 * i + 2), 16);
+  if (core.exports.ctl_worker(worker, workers, ARG) < 0) throw new RangeError(`worker ${worker} of ${workers}`);
 }
 
 const NEW = NLM_F_CREATE | NLM_F_EXCL;

@@ -128,6 +128,7 @@ export const CALLS: { readonly [K in CallName]: CallShape } = {
       io.bytes(quote, len);
     },
   },
+  ctl_worker: { id: 35, args: 3, reads: (_, io, _index, _count, p) => io.bytes(p, A.WORKER_KEY_SIZE) },
 };
 
 export const CALL_NAMES = Object.keys(CALLS) as CallName[];

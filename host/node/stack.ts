@@ -5,6 +5,7 @@ import { loadConfig, loadConfigFile } from '../config/load.js';
 import { parseConfig } from '../config/parse.js';
 import type { SocketProvider } from '../sockets/endpoints.js';
 import type { ChannelOptions } from '../sockets/ring/layout.js';
+import type { StackThread } from '../threads/stack_thread.js';
 import type { Vif } from '../vif.js';
 import { startEngine, type Engine, type StackRestart } from './engine.js';
 import { NetApi } from './net_api.js';
@@ -36,6 +37,8 @@ export interface StackOptions {
    * (see `ended`). Only of a stack in a worker of its own: one in this thread ends.
    */
   restarts?: number;
+  /** As the configuration's `workers`, which it overrides: as many cores, each in a thread of its own. */
+  workers?: number;
   /** The core has trapped and has been started again. */
   onrestart?: (trap: StackRestart) => void;
   /** Another build of the core. */
@@ -65,12 +68,15 @@ export class Stack extends NetApi {
   static async create(options: StackOptions = {}): Promise<Stack> {
     const config = options.config
       ?? (options.text !== undefined ? parseConfig(options.text, 'text') : options.file !== undefined ? loadConfigFile(options.file) : loadConfig(undefined, process.env));
-    const { vifs, channel, log, restarts, onrestart, wasm = CORE_WASM } = options;
-    return new Stack(await startEngine({ config, wasm, vifs, channel, log, restarts, onrestart }), config);
+    const { vifs, channel, log, restarts, onrestart, wasm = CORE_WASM, workers = config.workers } = options;
+    return new Stack(await startEngine({ config: { ...config, workers }, wasm, vifs, channel, log, restarts, onrestart }), config);
   }
 
   /** Sockets below Node's shapes, for what those cannot do (raw sockets, ancillary data, any option). */
   get sockets(): SocketProvider { return this.engine.provider; }
+
+  /** Its workers, to ask each for its `statistics` or `counters`; none when it runs in this thread. */
+  get threads(): readonly StackThread[] { return this.engine.threads; }
 
   /** A channel for blocking sockets in a worker thread: see openChannel. `close` resets what that thread has left open. */
   channel(options?: ChannelOptions): Promise<{ channel: StackChannel; close(): Promise<void> }> { return this.engine.channel(options); }

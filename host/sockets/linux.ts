@@ -21,7 +21,7 @@ export const MCAST_JOIN_SOURCE_GROUP = 46, MCAST_LEAVE_SOURCE_GROUP = 47;
 export const IPPROTO_TCP = 6;
 export const TCP_NODELAY = 1, TCP_KEEPIDLE = 4;
 
-export const IPPROTO_ICMP = 1, IPPROTO_ICMPV6 = 58;
+export const IPPROTO_ICMP = 1, IPPROTO_UDP = 17, IPPROTO_ICMPV6 = 58, IPPROTO_UDPLITE = 136;
 
 /** struct ifreq: name in, index out. */
 export const SIOCGIFINDEX = 0x8933;

@@ -105,6 +105,13 @@ export class Loop {
   attachVif(slot: number, vif: Vif): void {
     this.stack.attach(slot, vif);
     if (vif.fd >= 0) this.control(EPOLL_CTL_ADD, vif.fd, EPOLLIN | EPOLLET, slot);
+    const { bell } = vif;
+    if (bell === undefined) return;
+    const port = this.stack.ports[this.stack.ports.length - 1];
+    this.addSource(bell, EPOLLIN, () => {
+      this.native.eventfdDrain(bell);
+      port.wake();
+    });
   }
 
   /** Run core.poll before the next sleep. */

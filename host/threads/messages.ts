@@ -52,6 +52,8 @@ export interface StackInterface {
   /** Host device or path. */
   dev: string;
   type: string;
+  /** See SteerSpec. */
+  group?: number;
 }
 
 export function failure(error: unknown): Failure {

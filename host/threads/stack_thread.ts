@@ -84,6 +84,7 @@ export class StackThread extends EventEmitter {
 
   /** Start a stack; resolves when its vifs are up and its configuration applies. Rejects with the reason, `code` kept. */
   static async start(options: StackThreadOptions): Promise<StackThread> {
+    if ((options.config.workers ?? 1) > 1 && !options.config.worker) throw new RangeError('`workers` is for Stack.create: a StackThread is one of them');
     const native = loadNative(), wake = native.eventfdCreate();
     if (wake < 0) throw new Error('eventfd');
     const data: StackStart = {

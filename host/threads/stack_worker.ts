@@ -8,7 +8,7 @@ import { HDR, HDR_NOW } from '../abi/constants.js';
 import { CoreTrap, type Core } from '../core.js';
 import { EPOLLIN, loadNative, type Native } from '../native.js';
 import { asCoreTrap, registerDevice } from '../stack.js';
-import type { NativeVifs, Vif, VifSpec } from '../vif.js';
+import type { Vif, VifSpec } from '../vif.js';
 import { FileCapture } from './capture.js';
 import { CoreLife, told } from './core_life.js';
 import { Loop } from './loop.js';
@@ -45,7 +45,7 @@ export interface Extension {
 
 /** What the composition root supplies. */
 export interface StackParts {
-  openVif(native: NativeVifs, memory: number, spec: VifSpec, random: Uint8Array): Vif;
+  openVif(native: Native, memory: number, spec: VifSpec, random: Uint8Array): Vif;
   /** Apply addresses, routes and so on to a core whose devices are registered. */
   configure(core: Core, config: StackConfig): void;
   /** name -> loads the extension's attach function. */
@@ -144,7 +144,7 @@ export class StackWorker implements StackContext {
       const vif = parts.openVif(this.native, this.loop.memory, spec, randomBytes(6));
       this.loop.attachVif(slot, vif);
       const ifindex = registerDevice(this.core, slot, vif);
-      this.interfaces.push({ name: vif.name, ifindex, mac: vif.mac, mtu: vif.mtu, dev: vif.dev, type: spec.type });
+      this.interfaces.push({ name: vif.name, ifindex, mac: vif.mac, mtu: vif.mtu, dev: vif.dev, type: spec.type, group: vif.group });
     }
     this.loop.onIdle(() => this.capture?.idle(this.time));
     this.loop.onIdle(() => this.life.idle(this.time));

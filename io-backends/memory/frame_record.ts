@@ -42,6 +42,14 @@ export function writeRecord(to: Uint8Array, words: Uint32Array, at: number, { u8
   }
 }
 
+/** As writeRecord, of the frame that was received into the descriptor at d. */
+export function writeReceived(to: Uint8Array, words: Uint32Array, at: number, { u8, u32 }: Memory, d: number, length: number): void {
+  const frame = u32[(d + A.RXD_BUF) >>> 2];
+  words[at >>> 2] = length;
+  for (let i = 0; i < OFFLOAD_BYTES; i++) to[at + OFFLOAD + i] = u8[d + A.RXD_FLAGS + i];
+  to.set(u8.subarray(frame, frame + length), at + RECORD_HEADER);
+}
+
 /** Fill the receive descriptor at d with the frame whose record lies at `at`; whether it fits there. */
 export function readRecord(from: Uint8Array, at: number, length: number, { u8, u16, u32 }: Memory, d: number, slot: number): boolean {
   if (length > u32[(d + A.RXD_CAP) >>> 2]) return false;

@@ -2,15 +2,13 @@
 // SharedArrayBuffer, another. A full ring holds its sender back. Browser-safe.
 //
 //   | control, 64 bytes | records (frame_record.ts), none across the end: a word SKIP where the next would be |
-import { recordBytes, readRecord, writeRecord, type Memory } from './frame_record.js';
+import { FRAME_RING_BYTES } from '../../host/vif.js';
+import { recordBytes, readRecord, writeReceived, writeRecord, type Memory } from './frame_record.js';
 
 const CONTROL = 64;
 /** Words of the control block: bytes written and read so far, modulo 2^32; flags. */
 const HEAD = 0, TAIL = 1, IDLE = 2, HELD = 3;
 const SKIP = 0xffffffff;
-
-/** Bytes of records in a ring: some sixteen super-segments. */
-const RING_BYTES = 1 << 20;
 
 /** What take() has found. */
 export const EMPTY = 0, MALFORMED = -1;
@@ -30,7 +28,10 @@ export class FrameRing {
   }
 
   /** Sender: append the frame of the transmit descriptor at d; false when there is no room. */
-  put(mem: Memory, d: number, length: number): boolean {
+  put(mem: Memory, d: number, length: number): boolean { return this.append(writeRecord, mem, d, length); }
+  /** Sender: append a copy of the frame in the receive descriptor at d. */
+  putReceived(mem: Memory, d: number, length: number): boolean { return this.append(writeReceived, mem, d, length); }
+  private append(write: typeof writeRecord, mem: Memory, d: number, length: number): boolean {
     const { control, mask } = this, need = recordBytes(length);
     let head = control[HEAD];
     const free = mask + 1 - ((head - Atomics.load(control, TAIL)) >>> 0), toEnd = mask + 1 - (head & mask), skip = need > toEnd ? toEnd : 0;
@@ -39,7 +40,7 @@ export class FrameRing {
       this.words[(head & mask) >>> 2] = SKIP;
       head += skip;
     }
-    writeRecord(this.bytes, this.words, head & mask, mem, d, length);
+    write(this.bytes, this.words, head & mask, mem, d, length);
     Atomics.store(control, HEAD, head + need);
     return true;
   }
@@ -89,5 +90,5 @@ function lowered(words: Int32Array, flag: number): boolean {
 
 /** Memory for a ring; `shared`: that two threads can use. */
 export function newRing(shared: boolean): ArrayBufferLike {
-  return shared ? new SharedArrayBuffer(CONTROL + RING_BYTES) : new ArrayBuffer(CONTROL + RING_BYTES);
+  return shared ? new SharedArrayBuffer(FRAME_RING_BYTES) : new ArrayBuffer(FRAME_RING_BYTES);
 }

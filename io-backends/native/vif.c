@@ -139,8 +139,22 @@ static bool optional(napi_env env, napi_value o, const char *key, char *out, siz
   return napi_get_named_property(env, o, key, &v) == napi_ok && napi_typeof(env, v, &t) == napi_ok && t == napi_undefined;
 }
 
+/* `worker` of `workers`, and `key`: 160 hexadecimal digits. */
+static bool read_steering(napi_env env, napi_value o, struct steering *s) {
+  int32_t index = 0, count = 0;
+  char key[2 * sizeof s->key + 1];
+  if (!get_i32(env, o, "workers", &count)) return true;
+  if (!get_i32(env, o, "worker", &index) || count < 2 || (uint32_t)count > STEER_MAX || index < 0 || index >= count) return false;
+  if (!get_string(env, o, "key", key, sizeof key) || strlen(key) != sizeof key - 1) return false;
+  for (size_t i = 0; i < sizeof s->key; i++)
+    if (sscanf(key + 2 * i, "%2hhx", (uint8_t *)s->key + i) != 1) return false;
+  s->index = (uint32_t)index;
+  s->count = (uint32_t)count;
+  return true;
+}
+
 static bool read_config(napi_env env, napi_value o, struct vif_config *c) {
-  int32_t mtu = 0, offload = 0, fd = -1, queue = 0;
+  int32_t mtu = 0, offload = 0, fd = -1, queue = 0, group = 0;
   char mac[18];
   memset(c, 0, sizeof *c);
   if (!get_string(env, o, "type", c->type, sizeof c->type) || !get_string(env, o, "name", c->name, sizeof c->name)) return false;
@@ -150,6 +164,9 @@ static bool read_config(napi_env env, napi_value o, struct vif_config *c) {
   if (get_i32(env, o, "queue", &queue) && queue < 0) return false;
   get_i32(env, o, "offload", &offload);
   get_i32(env, o, "fd", &fd);
+  get_i32(env, o, "group", &group);
+  if (!read_steering(env, o, &c->steer)) return false;
+  c->group = (uint32_t)group;
   c->fd = fd;
   c->queue = (uint32_t)queue;
   if (mac[0]) {
@@ -172,6 +189,7 @@ static napi_value describe(napi_env env, uint32_t slot, const struct vif *v) {
   set_number(env, o, "fd", v->fd);
   set_number(env, o, "mtu", v->mtu);
   set_number(env, o, "features", v->features);
+  set_number(env, o, "group", v->group);
   set_string(env, o, "mac", mac);
   set_string(env, o, "dev", v->dev);
   napi_get_boolean(env, v->poll_out, &b);
@@ -179,7 +197,7 @@ static napi_value describe(napi_env env, uint32_t slot, const struct vif *v) {
   return o;
 }
 
-/* vifOpen(memory, {type, name, dev, path, fd, queue, mac, mtu, offload}): {handle, fd, mtu, features, mac, dev, pollOut}. Throws. */
+/* vifOpen(memory, {type, name, dev, path, fd, queue, mac, mtu, offload, worker, workers, key, group}): {handle, fd, mtu, features, group, mac, dev, pollOut}. Throws. */
 static napi_value vif_open(napi_env env, napi_callback_info info) {
   napi_value a[2];
   size_t argc = 2;
@@ -195,7 +213,7 @@ static napi_value vif_open(napi_env env, napi_callback_info info) {
   const struct vif_ops *ops = NULL;
   for (size_t i = 0; i < sizeof BACKENDS / sizeof *BACKENDS; i++)
     if (!strcmp(BACKENDS[i]->type, c.type)) ops = BACKENDS[i];
-  if (!ops) return throw_errno(env, ENOTSUP, "vifOpen: unknown vif type");
+  if (!ops || (c.steer.count && ops != &tap_ops && ops != &raw_ops)) return throw_errno(env, ENOTSUP, "vifOpen: unknown vif type, or one without queues for workers");
   uint32_t slot = 0;
   while (slot < MAX_VIFS && e->vifs[slot]) slot++;
   if (slot == MAX_VIFS) return throw_errno(env, EMFILE, "vifOpen: too many vifs");

@@ -8,6 +8,7 @@
 #include <net/if.h>
 #include <sys/uio.h>
 #include "native.h"
+#include "../steer/steer.h"
 
 /** virtio_net_hdr, little-endian, without num_buffers. */
 #define VNET_HDR 10u
@@ -32,6 +33,10 @@ struct vif_config {
   uint32_t mtu;
   /** FEATURE_* bits that may be used. */
   uint32_t offload;
+  /** TAP, RAW: one of several queues of the device. */
+  struct steering steer;
+  /** RAW, a later worker: the fanout group of the first. */
+  uint32_t group;
 };
 
 struct vif_stats {
@@ -52,6 +57,8 @@ struct vif {
   uint32_t mtu;
   uint8_t mac[6];
   bool has_mac;
+  /** RAW: the fanout group. */
+  uint32_t group;
   /** Set by rx_burst: frames may be left. Cleared before each burst. */
   bool more;
   /** Host device or path in use. */

@@ -15,6 +15,7 @@ export class NativeVif implements Vif {
   get dev(): string { return this.info.dev; }
   get fd(): number { return this.info.fd; }
   get pollOut(): boolean { return this.info.pollOut; }
+  get group(): number { return this.info.group; }
   attach(port: VifPort): void { this.slot = port.slot; }
   rx(first: number, max: number): number { return this.native.rxBurst(this.info.handle, this.slot, first, max); }
   tx(max: number): number { return this.native.txBurst(this.info.handle, this.slot, max); }
@@ -30,6 +31,7 @@ export function openNativeVif(native: NativeVifs, memory: number, spec: VifSpec,
   const info = native.vifOpen(memory, {
     type: spec.type, name: spec.name, dev: spec.dev, path: spec.pipepath, fd: spec.fd, queue: spec.queue, mac: spec.mac, mtu: spec.mtu,
     offload: spec.offload === false ? 0 : ALL_OFFLOADS,
+    ...spec.steer,
   });
   return new NativeVif(native, spec.name, info, mac);
 }

@@ -3,6 +3,7 @@
  * segments and partial checksums arrive as such (veth, GRO), sent ones are segmented by the host if need be.
  */
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <arpa/inet.h>
@@ -34,6 +35,30 @@ static int membership(int fd, int ifindex, int type) {
   return setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &r, sizeof r);
 }
 
+/* Take nothing, until the socket is a member of its group: what it got before would be others', twice. */
+static int hush(int fd) {
+  struct sock_filter nothing = { .code = BPF_RET | BPF_K };
+  struct sock_fprog f = { 1, &nothing };
+  return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &f, sizeof f);
+}
+
+/* Become a member of the device's fanout group; members are numbered in the order of their coming, and the first makes the group and its program. */
+static int join(struct vif *v, const struct vif_config *c) {
+  int none = 0, fd = v->fd, program = -1, group = (int)c->group | PACKET_FANOUT_EBPF << 16;
+  socklen_t size = sizeof group;
+  if (!c->steer.index) {
+    group = (PACKET_FANOUT_EBPF | PACKET_FANOUT_FLAG_UNIQUEID) << 16;
+    program = steer_program(&c->steer, 0);
+    if (program < 0) return program;
+  }
+  int e = setsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, sizeof group) < 0 ? -errno : 0;
+  if (!e && program >= 0 && setsockopt(fd, SOL_PACKET, PACKET_FANOUT_DATA, &program, sizeof program) < 0) e = -errno;
+  if (!e && getsockopt(fd, SOL_PACKET, PACKET_FANOUT, &group, &size) < 0) e = -errno;
+  if (program >= 0) close(program);
+  v->group = (uint32_t)group & 0xffff;
+  return e || setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &none, sizeof none) == 0 ? e : -errno;
+}
+
 /* UDP segmentation through virtio_net_hdr came with Linux 6.2. */
 static bool has_uso(void) {
   struct utsname u;
@@ -60,6 +85,7 @@ static int configure(struct vif *v, const struct vif_config *c, const char *dev)
   if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &big, sizeof big) < 0) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &big, sizeof big);
   if (membership(fd, at.sll_ifindex, PACKET_MR_ALLMULTI) < 0) return -errno;
   if (foreign && membership(fd, at.sll_ifindex, PACKET_MR_PROMISC) < 0) return -errno;
+  if (c->steer.count && hush(fd) < 0) return -errno;
   return bind(fd, (struct sockaddr *)&at, sizeof at) < 0 ? -errno : 0;
 }
 
@@ -73,6 +99,12 @@ static int raw_open(struct vif *v, const struct vif_config *c, char *err, size_t
     close(v->fd);
     free(p);
     return vif_fail(err, n, -e, e == -ENODEV ? "RAW %s: no such interface in this namespace" : "RAW %s", dev);
+  }
+  e = c->steer.count ? join(v, c) : 0;
+  if (e) {
+    close(v->fd);
+    free(p);
+    return steer_refused("RAW", dev, -e, err, n);
   }
   v->priv = p;
   v->poll_out = true;

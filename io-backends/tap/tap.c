@@ -1,7 +1,10 @@
 /* TAP: frames to and from the host's kernel by read and write, with virtio_net_hdr and super-segments. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
+#include <linux/if_ether.h>
 #include <linux/if_tun.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -13,15 +16,40 @@
 #define TUN_F_USO6 0x40
 #endif
 
-static int attach(int fd, const char *name, char *err, size_t n) {
-  struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR };
+static int in_use(const char *name, char *err, size_t n) { return vif_fail(err, n, EBUSY, "TAP %s: in use by another program", name); }
+
+static int attach(int fd, const char *name, bool queues, char *err, size_t n) {
+  struct ifreq r = { .ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR | (queues ? IFF_MULTI_QUEUE : 0) };
   set_ifname(&r, name);
   if (ioctl(fd, TUNSETIFF, &r) == 0) return 0;
   int e = errno;
   if (e == EPERM) return vif_fail(err, n, e, "TAP %s: needs CAP_NET_ADMIN, or a device made for this user (ip tuntap add dev %s mode tap user NAME)", name, name);
-  if (e == EBUSY) return vif_fail(err, n, e, "TAP %s: in use by another program", name);
+  if (e == EBUSY) return in_use(name, err, n);
+  if (e == EINVAL && queues)
+    return vif_fail(err, n, e, "TAP %s: a device of this name exists and is no TAP with queues: remove it, or make it with `ip tuntap add dev %s mode tap multi_queue`", name, name);
   if (e == EINVAL) return vif_fail(err, n, e, "TAP %s: a device of this name exists and is no TAP", name);
   return vif_fail(err, n, e, "TAP %s: TUNSETIFF", name);
+}
+
+/* Whether somebody has an existing device open, which gives it its carrier: with queues, TUNSETIFF does not refuse a second one. */
+static bool has_carrier(const char *name) {
+  struct ethtool_value link = { .cmd = ETHTOOL_GLINK };
+  struct ifreq r = { .ifr_data = (char *)&link };
+  int s = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  set_ifname(&r, name);
+  bool yes = s >= 0 && ioctl(s, SIOCETHTOOL, &r) == 0 && link.data;
+  if (s >= 0) close(s);
+  return yes;
+}
+
+/* The first worker has the frames of all led to their queues; queues are numbered in the order of their making. */
+static int steer(int fd, const char *name, const struct steering *s, char *err, size_t n) {
+  if (!s->count || s->index) return 0;
+  int program = steer_program(s, ETH_HLEN);
+  if (program < 0) return steer_refused("TAP", name, -program, err, n);
+  int e = ioctl(fd, TUNSETSTEERINGEBPF, &program) < 0 ? errno : 0;
+  close(program);
+  return e ? steer_refused("TAP", name, e, err, n) : 0;
 }
 
 /* Ask for what is allowed; what the kernel grants. */
@@ -75,8 +103,10 @@ static int tap_open(struct vif *v, const struct vif_config *c, char *err, size_t
   int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) return vif_fail(err, n, errno, "TAP: /dev/net/tun");
   bool existed = if_nametoindex(name) != 0;
-  int size = VNET_HDR, little = 1, e = attach(fd, name, err, n);
+  bool taken = existed && c->steer.count && !c->steer.index && has_carrier(name);
+  int size = VNET_HDR, little = 1, e = taken ? in_use(name, err, n) : attach(fd, name, c->steer.count != 0, err, n);
   if (!e && (ioctl(fd, TUNSETVNETHDRSZ, &size) < 0 || ioctl(fd, TUNSETVNETLE, &little) < 0)) e = vif_fail(err, n, errno, "TAP %s: virtio_net_hdr", name);
+  if (!e) e = steer(fd, name, &c->steer, err, n);
   v->mtu = c->mtu;
   if (!e) v->features = offloads(fd, c->offload);
   if (!e) e = bring_up(name, &v->mtu, !existed, err, n);

@@ -153,6 +153,12 @@ const MISTAKES: [string, string, RegExp][] = [
   ['dns', 'dns ns.example.org\n', /^1 dns: .*no IPv4 or IPv6 address/],
   ['many name servers', 'dns 192.0.2.1 192.0.2.2 192.0.2.3 192.0.2.4\n', /^1 dns: more than 3/],
   ['seed', 'seed 12\n', /^1 seed: is not 32 bytes/],
+  ['no workers', 'workers 0\n', /^1 workers: .*from 1 to 16/],
+  ['many workers', 'workers 17\n', /^1 workers: .*from 1 to 16/],
+  ['workers of a PIPE', 'workers 2\n\ninterface a\n viftype PIPE\n pipepath /x\n', /^3 interface: a is PIPE, which has no queues for several workers; use viftype TAP or RAW/],
+  ['workers of XDP', 'workers 2\n\ninterface a\n viftype XDP\n', /^3 interface: a is XDP, which has no queues/],
+  ['workers and DHCP', 'workers 2\n\ninterface a\n viftype TAP\n dhcp on\n', /^3 interface: a takes its address by DHCP, .*give it an address/],
+  ['workers and a second mistake', 'workers 2\n\ninterface a\n viftype TAP\n mtu x\n', /^5 mtu/],
   ['memory', 'memory 1M\n', /^1 memory: `1M` is not from 16M/],
   ['many interfaces', Array.from({ length: 9 }, (_, i) => `interface e${i}\n\n`).join(''), /^17 interface: more than 8 interfaces/],
 ];

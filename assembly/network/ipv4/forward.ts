@@ -5,6 +5,7 @@ import { csumReplace16 } from "../../lib/checksum";
 import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { Skb, skbDrop } from "../../core/skb";
+import { workerSilent } from "../../core/worker";
 import { neighOutput } from "../../link/neighbour";
 import { netDeviceByIndex } from "../../link/net_device";
 import {
@@ -18,6 +19,10 @@ import { ipv4Fragment } from "./output";
 const DST: usize = memory.data(16, 8);
 
 export function ipv4Forward(skb: Skb): void {
+  if (workerSilent(skb)) {
+    skbDrop(skb, Drop.WORKER_OTHERS);
+    return;
+  }
   const h = Ipv4Header.at(skb.data);
   if (h.ttl <= 1) {
     mibInc(Mib.IpInHdrErrors);

@@ -10,6 +10,7 @@ import { Hook, hook, inetProtoError, inetProtoRegister } from "../../core/proto"
 import { CsumState, PktType, Skb, skbAlloc, skbDrop, skbFree } from "../../core/skb";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, SEC, now } from "../../core/time";
+import { workerSilent } from "../../core/worker";
 import { addrIsLocal, ifaddrIsBroadcast } from "../../link/ifaddr";
 import { NetDevice } from "../../link/net_device";
 import {
@@ -102,7 +103,7 @@ export function icmpSend(skb: Skb, type: u32, code: u32, info: u32): void {
   const d = changetype<NetDevice>(skb.dev);
   const avail = <u32>(skb.tail - skb.net);
   const hlen = h.hlen;
-  if (skb.pktType == PktType.BROADCAST || skb.pktType == PktType.MULTICAST || skb.looped > 1) return;
+  if (skb.pktType == PktType.BROADCAST || skb.pktType == PktType.MULTICAST || skb.looped > 1 || workerSilent(skb)) return;
   if (v4IsMulticast(dst) || (skb.dev && ifaddrIsBroadcast(d, dst)) || src == 0 || v4IsMulticast(src) || src == 0xffffffff
     || (v4IsLoopback(src) && skb.dev && !d.isLoopback) || h.frag & IP_OFFMASK || avail < hlen) return;
   if (h.proto == IPPROTO_ICMP) {
@@ -207,6 +208,10 @@ function icmpInput(skb: Skb): void {
 
 // Swap the sides of a request and send it back with type `type`.
 function reply(skb: Skb, type: u32): void {
+  if (workerSilent(skb)) {
+    skbFree(skb);
+    return;
+  }
   const h = Ipv4Header.at(skb.net);
   const f = FLOW;
   memory.fill(changetype<usize>(f), 0, offsetof<Flow>());

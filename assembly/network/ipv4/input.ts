@@ -13,6 +13,7 @@ import {
   IPPROTO_IGMP, IP_MF, IP_OFFMASK, IPOPT_END, IPOPT_LSRR, IPOPT_NOP, IPOPT_RA, IPOPT_RR, IPOPT_SSRR, IPOPT_TS, IPV4_HLEN, Ipv4Header,
 } from "../../wire/ipv4";
 import { fibIsLocal } from "../fib";
+import { homeTakes } from "../home";
 import { reassemble } from "../reassemble";
 import { ipv4Forward } from "./forward";
 import { icmpSend } from "./icmp";
@@ -197,6 +198,7 @@ function defragment(skb: Skb, h: Ipv4Header): Skb | null {
 function deliver(skb: Skb): void {
   const h = Ipv4Header.at(skb.data);
   const proto = h.proto;
+  if (!homeTakes(skb, proto, skb.data + h.hlen, h.ptr + 12, h.ptr + 16, 1)) return;
   const raw = hook(Hook.RAW);
   const taken = raw ? call_indirect<i32>(raw, skb, proto) : 0;
   if (!inetProtoKnown(proto)) {

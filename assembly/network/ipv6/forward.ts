@@ -4,6 +4,7 @@ import { Vnet } from "../../abi";
 import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { Skb, skbDrop } from "../../core/skb";
+import { workerSilent } from "../../core/worker";
 import { neighOutput } from "../../link/neighbour";
 import { netDeviceByIndex } from "../../link/net_device";
 import {
@@ -15,6 +16,10 @@ import { icmpv6Send } from "./icmpv6";
 import { mtu6 } from "./in6";
 
 export function ipv6Forward(skb: Skb): void {
+  if (workerSilent(skb)) {
+    skbDrop(skb, Drop.WORKER_OTHERS);
+    return;
+  }
   const h = Ipv6Header.at(skb.data);
   if (h.hopLimit <= 1) {
     mibInc(Mib.Ip6InHdrErrors);

@@ -7,6 +7,7 @@ import { Mib, mibInc } from "../../core/mib";
 import { Hook, hook, inetProtoError, inetProtoRegister } from "../../core/proto";
 import { CsumState, PktType, Skb, skbAlloc, skbDrop, skbFree } from "../../core/skb";
 import { Sysctl, sysctl } from "../../core/sysctl";
+import { workerSilent } from "../../core/worker";
 import { addrIsLocal } from "../../link/ifaddr";
 import { NetDevice } from "../../link/net_device";
 import {
@@ -75,7 +76,7 @@ function isError(type: u32): bool { return type < 128 || type == ICMPV6_REDIRECT
 export function icmpv6Send(skb: Skb, type: u32, code: u32, info: u32): void {
   const h = Ipv6Header.at(skb.net);
   const avail = <u32>(skb.tail - skb.net);
-  if (avail < IPV6_HLEN) return;
+  if (avail < IPV6_HLEN || workerSilent(skb)) return;
   const group = v6IsMulticast(h.dst) || skb.pktType == PktType.MULTICAST || skb.pktType == PktType.BROADCAST;
   if (group && type != ICMPV6_PKT_TOOBIG && !(type == ICMPV6_PARAMPROB && code == ICMPV6_UNK_OPTION)) return;
   if (addrIsZero(h.src) || v6IsMulticast(h.src)) return;
@@ -159,6 +160,10 @@ function icmpv6Input(skb: Skb): void {
 function echo(skb: Skb, h: Ipv6Header): void {
   if (sysctl(Sysctl.ICMP_ECHO_IGNORE_ALL) || addrIsZero(h.src)) {
     skbDrop(skb, Drop.ICMP_ECHO_IGNORED);
+    return;
+  }
+  if (workerSilent(skb)) {
+    skbFree(skb);
     return;
   }
   const f = FLOW;

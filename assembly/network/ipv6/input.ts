@@ -14,6 +14,7 @@ import {
   FRAG_HLEN, IPV6_HLEN, Ipv6Header, NEXTHDR_DEST, NEXTHDR_FRAGMENT, NEXTHDR_HOP, NEXTHDR_ICMP, NEXTHDR_NONE, NEXTHDR_ROUTING,
 } from "../../wire/ipv6";
 import { fibIsLocal, fibRoutesLocal } from "../fib";
+import { homeTakes } from "../home";
 import { reassemble } from "../reassemble";
 import { ipv6Forward } from "./forward";
 import { icmpv6Send } from "./icmpv6";
@@ -154,6 +155,8 @@ export function ipv6Deliver(skb: Skb): void {
 
 function transport(skb: Skb, proto: u32, field: u32): void {
   skb.trans = skb.data;
+  const h = Ipv6Header.at(skb.net);
+  if (!homeTakes(skb, proto, skb.data, h.src, h.dst, 4)) return;
   const raw = hook(Hook.RAW);
   const taken = raw ? call_indirect<i32>(raw, skb, proto) : 0;
   if (inetProtoKnown(proto) && proto != 1 && proto != 2) {

@@ -8,6 +8,7 @@ import { Drop } from "../../core/drop";
 import { Mib, mibInc } from "../../core/mib";
 import { Skb, skbAlloc, skbDrop, skbFree } from "../../core/skb";
 import { Sysctl, sysctl } from "../../core/sysctl";
+import { workerSilent } from "../../core/worker";
 import { IFA_F_DADFAILED, IFA_F_OPTIMISTIC, IFA_F_TENTATIVE, Ifaddr, ifaddrFind, ifaddrFirst, ifaddrNext } from "../../link/ifaddr";
 import { Neighbour, Nud, neighFind, neighGet, neighOutput, neighUpdate } from "../../link/neighbour";
 import { NetDevice } from "../../link/net_device";
@@ -205,6 +206,7 @@ function solicitation(skb: Skb, h: Ipv6Header): i32 {
   if (!a || a.flags & IFA_F_DADFAILED) return Drop.OTHERHOST;
   if (dad) {
     if (a.flags & IFA_F_TENTATIVE) return dadCollision(d, a, skb) ? Drop.IPV6_NDISC_DAD : -1;
+    if (workerSilent(skb)) return -1;
     const na = ndMessage(ICMPV6_NA, NA_OVERRIDE | routerFlag(), target, d, OPT_TARGET_LLADDR);
     if (na) ndSend(na, d, target, ALL_NODES);
     return -1;
@@ -215,6 +217,7 @@ function solicitation(skb: Skb, h: Ipv6Header): i32 {
     const n = neighGet(d, h.src);
     if (n) neighUpdate(n, mac, Nud.STALE, true);
   }
+  if (workerSilent(skb)) return -1;
   const overriding = a.flags & IFA_F_OPTIMISTIC ? 0 : NA_OVERRIDE;
   const na = ndMessage(ICMPV6_NA, NA_SOLICITED | overriding | routerFlag(), target, d, OPT_TARGET_LLADDR);
   if (na) ndSend(na, d, target, h.src);

@@ -5,6 +5,7 @@ import { Mib, mibInc } from "../../core/mib";
 import { AF_INET, AF_INET6, Sock, SockFlag, sockTakeError, sockWake } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { now } from "../../core/time";
+import { workerOwnsFlow } from "../../core/worker";
 import { FLOW_BROADCAST, FLOW_MULTICAST, flowRoute } from "../../network/flow";
 import { bindCheck } from "../datagram";
 import { portCount, portEphemeral } from "../port";
@@ -73,13 +74,18 @@ function tupleFree(sk: Sock, laddr: usize, raddr: usize, port: u32, rport: u32, 
 }
 const TW: usize = memory.data(4, 4);
 
+// Will what comes for the connection from local port `port` come to this core?
+function comesHome(laddr: usize, raddr: usize, port: u32, rport: u32): bool {
+  return addrIsV4(raddr) ? workerOwnsFlow(raddr + 12, laddr + 12, 1, rport << 16 | port) : workerOwnsFlow(raddr, laddr, 4, rport << 16 | port);
+}
+
 function choosePort(sk: Sock, tp: Tcb, rport: u32): u32 {
   const f = tp.flow;
   const n = portCount();
   const h = portHash(f.src, f.dst, rport);
   for (let i: u32 = 0; i < n; i++) {
     const p = portEphemeral(h, i);
-    if (portShareable(p) && tupleFree(sk, f.src, f.dst, p, rport, TW)) return p;
+    if (comesHome(f.src, f.dst, p, rport) && portShareable(p) && tupleFree(sk, f.src, f.dst, p, rport, TW)) return p;
   }
   return 0;
 }
@@ -176,7 +182,7 @@ function prepare(sk: Sock, tp: Tcb, addr: usize, port: u32, scope: u32): i32 {
 function pickTuple(sk: Sock, tp: Tcb, rport: u32): i32 {
   const f = tp.flow;
   if (portHeld(sk)) {
-    if (!tupleFree(sk, f.src, f.dst, sk.lport, rport, TW)) return -Errno.EADDRNOTAVAIL;
+    if (!comesHome(f.src, f.dst, sk.lport, rport) || !tupleFree(sk, f.src, f.dst, sk.lport, rport, TW)) return -Errno.EADDRNOTAVAIL;
   } else {
     const p = choosePort(sk, tp, rport);
     if (!p) return -Errno.EADDRNOTAVAIL;

@@ -6,6 +6,7 @@ import { addrCopy, addrEqual, addrIsAny, addrIsV4 } from "../../lib/addr";
 import { Mib, mibInc } from "../../core/mib";
 import { inetProtoRegister } from "../../core/proto";
 import { AF_INET6, Sock, SockFlag } from "../../core/sock";
+import { workerOwnsPort } from "../../core/worker";
 import { IPPROTO_UDP, IPPROTO_UDPLITE } from "../../wire/ipv4";
 import { bindCheck, datagramConnect, datagramCreate, datagramDisconnect, datagramInit, datagramRelease, familyMatch } from "../datagram";
 import { portCount, portEphemeral, portHash } from "../port";
@@ -101,6 +102,7 @@ function pick(sk: Sock, addr: usize): u32 {
   const n = portCount();
   for (let i: u32 = 0; i < n; i++) {
     const port = portEphemeral(h, i);
+    if (!workerOwnsPort(port)) continue;
     // An ephemeral port is never shared, whatever REUSEADDR says (else two clients would steal each other's answers).
     let taken = false;
     let o = udpChain(port);
