@@ -289,10 +289,9 @@ export const Drop = {
   TCP_AOUNEXPECTED: 84,
   TCP_AOKEYNOTFOUND: 85,
   TCP_AOFAILURE: 86,
-  COUNT: 87,
-  WORKER_OTHERS: 79,
-  WORKER_MISROUTED: 80,
-  COUNT: 81,
+  WORKER_OTHERS: 87,
+  WORKER_MISROUTED: 88,
+  COUNT: 89,
 } as const;
 /** Drop value -> name. */
 export const DropName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Drop).map(([k, v]) => [v, k]));
@@ -461,10 +460,9 @@ export const Mib = {
   TcpExtTCPAOKeyNotFound: 160,
   TcpExtTCPAOGood: 161,
   TcpExtTCPAODroppedIcmps: 162,
-  COUNT: 163,
-  TcpExtTCPHystartDelayDetect: 155,
-  TcpExtTCPHystartDelayCwnd: 156,
-  COUNT: 157,
+  TcpExtTCPHystartDelayDetect: 163,
+  TcpExtTCPHystartDelayCwnd: 164,
+  COUNT: 165,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));

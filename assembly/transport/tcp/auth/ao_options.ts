@@ -86,7 +86,7 @@ function add(sk: Sock, tp: Tcb, p: usize): i32 {
   PROBE.prefix = <u8>prefix;
   addrCopy(PROBE.addr, AUTH_ADDR);
   if (prefix && !addrIsAny(sk.raddr) && !PROBE.matches(sk.raddr)) return -Errno.EINVAL;
-  if (tp.auth && md5Find(authOf(tp.auth), AUTH_ADDR)) return -Errno.EKEYREJECTED;
+  if (tp.auth && md5Find(authOf(tp.auth), AUTH_ADDR) != null) return -Errno.EKEYREJECTED;
   const sndId = load<u8>(p, 203), rcvId = load<u8>(p, 204);
   if (tp.auth && (overlaps(authOf(tp.auth), prefix, sndId, -1) || overlaps(authOf(tp.auth), prefix, -1, rcvId))) return -Errno.EEXIST;
   if (!tp.auth) tp.auth = authAlloc();
