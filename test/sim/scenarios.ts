@@ -21,7 +21,7 @@ export const ROUGH: ScenarioInput = {
   ],
   apps: [
     { type: 'bulk', from: 'a', to: 'b', bytes: '2MB' }, { type: 'bulk', from: 'b', to: 'a', bytes: '1MB', family: 6, start: '3s' },
-    { type: 'datagrams', from: 'a', to: 'b', rate: '100kbit' },
+    { type: 'datagrams', from: 'a', to: 'b', rate: '2Mbit' },
   ],
 };
 
