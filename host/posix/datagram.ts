@@ -9,7 +9,7 @@
 // EDESTADDRREQ.
 import { DATA, DATA_SIZE, Poll } from '../abi/constants.js';
 import {
-  AF_NETLINK, EAGAIN, EDESTADDRREQ, EINTR, EINVAL, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
+  AF_NETLINK, EAGAIN, EDESTADDRREQ, EINTR, EINVAL, EMSGSIZE, EOPNOTSUPP, EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK,
   SHUT_RDWR, SIOCOUTQ, SOCK_CLOEXEC, SOCK_NONBLOCK, SO_LINGER, SO_RCVBUF, SO_SNDBUF,
 } from './linux.js';
 import { MSGHDR_BYTES, SCRATCH, type Call } from './call.js';
@@ -17,6 +17,7 @@ import { replacePair } from './error_pair.js';
 import { manySends, receiveMany } from './many_messages.js';
 import type { Datagram } from './message.js';
 import { PosixSocket } from './socket.js';
+import { LONGEST } from './written.js';
 
 /** Datagrams moved in one turn of one direction. */
 const BURST = 64;
@@ -73,6 +74,11 @@ export class DatagramSocket extends PosixSocket {
   private shows = false;
   raised = false;
   private raising = false;
+  /** Written natively and taken from the pair, but not sent: there was no room for it, or an error came first. */
+  private unsent: Uint8Array[] = [];
+  /** The likely length of what is written next, bytes; errno of what was written last, to be told. */
+  private expected = 0;
+  private refused = 0;
   /** Taken from the core when the pair had no room. */
   kept: { bytes: Uint8Array; datagram: Datagram } | undefined;
 
@@ -84,8 +90,9 @@ export class DatagramSocket extends PosixSocket {
   }
   onCore(mask: number): void {
     if (mask & Poll.OUT) {
-      this.retry('writers');
+      // A thread wrote natively before it made a call that is held.
       this.pumpOut();
+      this.retry('writers');
     }
     if (this.closed) return;
     // An error that shows stays in the core, whose queue of errors knows when it is over.
@@ -153,30 +160,70 @@ export class DatagramSocket extends PosixSocket {
   // ---- the pair ----
   /** What the program wrote natively -> core. */
   private pumpOut(): void {
-    const { native, core, mem, messages } = this.sup;
-    for (let i = 0; i < BURST; i++) {
-      if (!this.readable || this.fd < 0) return;
+    const { core, native, written } = this.sup;
+    // What a netlink message brings about comes before the next.
+    const most = this.family === AF_NETLINK ? 1 : BURST;
+    for (let taken = 0; taken < BURST;) {
+      if (!this.sendUnsent() || !this.readable || this.fd < 0) return;
       // Take nothing the core has no room for.
       if (!(core.sys_poll(this.handle) & Poll.OUT)) return;
-      const n = native.posixReceiveMessage(this.fd, mem.u8, DATA, DATA_SIZE);
+      const n = written.take(this.fd, this.expected, most);
       if (n < 0) {
         this.readable = false;
         if (n !== -EAGAIN && this.abandoned(native.posixPoll(this.fd, 0))) this.free();
         return;
       }
-      let sent = core.sys_sendmsg(this.handle, messages.record(0, Math.min(n, DATA_SIZE)), MSG_DONTWAIT);
-      if (sent < 0 && sent !== -EAGAIN && this.connectedError(-sent)) sent = core.sys_sendmsg(this.handle, messages.record(0, n), MSG_DONTWAIT);
-      // Of no use to a later call, which names its destination or does not send.
-      if (sent < 0 && sent !== -EAGAIN && sent !== -EDESTADDRREQ) this.noteError(-sent);
-      if (this.family === AF_NETLINK && sent >= 0) this.sup.netlinkSent();
+      this.readable = written.more;
+      this.expected = written.length(n - 1);
+      taken += n;
+      for (let i = 0; i < n; i++) {
+        const gone = this.sendWritten(written.place(i), written.length(i));
+        if (gone && !this.refused) continue;
+        // Who is told of the error uses the place of those that are left.
+        this.unsent = written.copies(gone ? i + 1 : i, n);
+        this.tellRefused();
+        if (!gone) return;
+        break;
+      }
     }
     this.sup.again(this);
   }
-  /** An error of an earlier datagram, which the core told in place of sending this one. */
-  private connectedError(errno: number): boolean {
-    if (!REPORTED.has(errno)) return false;
-    this.noteError(errno);
+  /** Send what had no room, or was behind an error; whether that is all. */
+  private sendUnsent(): boolean {
+    while (this.unsent.length) {
+      const bytes = this.unsent[0];
+      this.sup.mem.u8.set(bytes, DATA);
+      const gone = this.sendWritten(DATA, bytes.length);
+      if (gone) this.unsent.shift();
+      this.tellRefused();
+      if (!gone) return false;
+    }
     return true;
+  }
+  /** Send a datagram that the program wrote; false when the core will tell of room for it. What is wrong with it goes to `refused`. */
+  private sendWritten(at: number, length: number): boolean {
+    const { core, messages } = this.sup;
+    if (length > LONGEST) {
+      this.refused = EMSGSIZE;
+      return true;
+    }
+    const send = (): number => core.sys_sendmsg(this.handle, messages.recordAt(0, 0, at, length, 0, 0), MSG_DONTWAIT);
+    let sent = send();
+    // An error of an earlier datagram is told in place of sending this one.
+    if (sent < 0 && REPORTED.has(-sent)) {
+      this.refused = -sent;
+      sent = send();
+    }
+    if (this.family === AF_NETLINK && sent >= 0) this.sup.netlinkSent();
+    if (sent === -EAGAIN) return (core.sys_poll(this.handle) & Poll.OUT) !== 0;
+    // Of no use to a later call, which names its destination or does not send.
+    if (sent < 0 && sent !== -EDESTADDRREQ) this.refused ||= -sent;
+    return true;
+  }
+  private tellRefused(): void {
+    const errno = this.refused;
+    this.refused = 0;
+    if (errno) this.noteError(errno);
   }
   /** Core -> pair. */
   private pumpIn(): void {
@@ -208,7 +255,14 @@ export class DatagramSocket extends PosixSocket {
     }
     if (this.writable && !this.closed) this.sup.again(this);
   }
-  private goDirect(): void {
+  /** A notified call found something, one of a program that `waits` in them. */
+  servedAtOnce(waits: boolean): void {
+    if (this.direct) return;
+    this.streak = waits ? this.streak + 1 : 0;
+    if (this.streak >= this.trial) this.goDirect();
+  }
+  /** A notified call waited for what it got. */
+  goDirect(): void {
     this.direct = true;
     this.streak = 0;
     this.awaitCall();
@@ -319,9 +373,7 @@ export class DatagramSocket extends PosixSocket {
     }
     const waits = this.direct || !nonblock();
     if (this.tryReceive(call, flags)) {
-      if (this.direct) return;
-      this.streak = waits ? this.streak + 1 : 0;
-      if (this.streak >= this.trial) this.goDirect();
+      this.servedAtOnce(waits);
       return;
     }
     if (nonblock()) {

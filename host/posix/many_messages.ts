@@ -1,7 +1,7 @@
 // recvmmsg and sendmmsg of a datagram socket: as many messages at a time as there is room for (task_messages.ts).
 import { MMSGHDR_BYTES, type Call } from './call.js';
 import type { DatagramSocket } from './datagram.js';
-import { AF_NETLINK, AF_PACKET, EAGAIN, EFAULT, EINTR, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_WAITFORONE } from './linux.js';
+import { AF_NETLINK, AF_PACKET, EAGAIN, EFAULT, EINTR, FIONREAD, MSG_DONTWAIT, MSG_ERRQUEUE, MSG_PEEK, MSG_WAITFORONE } from './linux.js';
 
 /** As UIO_MAXIOV: most messages of one sendmmsg or recvmmsg. */
 const MMSG_MAX = 1024;
@@ -11,20 +11,21 @@ function receiveSome(s: DatagramSocket, call: Call, at: number, wanted: number, 
   const { taskMessages, core } = s.sup;
   // Those of the pair, and errors, come first and one by one; the core's are taken together.
   s.unwake();
-  const several = s.family !== AF_PACKET && s.family !== AF_NETLINK && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) &&
-    !s.error && !s.raised && !s.queue.length && !s.kept;
+  const several = s.family !== AF_PACKET && s.family !== AF_NETLINK && !(flags & (MSG_PEEK | MSG_ERRQUEUE)) && !s.error && !s.raised && !s.kept;
   const headers = taskMessages.readHeaders(call, at, several ? wanted : 1, MMSGHDR_BYTES);
   if (headers < 0) return headers;
-  let n = 1;
-  if (several) {
-    n = taskMessages.gather(core, s.handle, headers, (errno) => { if (errno !== EAGAIN) s.error ||= errno; });
-    s.settle();
-    if (n < 0) return n;
-    s.took();
-  } else {
+  let n = 0;
+  if (!several || s.queue.length) {
     const d = s.take(call, flags);
     if (typeof d === 'number') return d;
     taskMessages.put(d);
+    n = 1;
+  }
+  if (several && !s.queue.length) {
+    n = taskMessages.gather(core, s.handle, n, headers, (errno) => { if (errno !== EAGAIN) s.error ||= errno; }, () => s.sup.coreIoctl(s.handle, FIONREAD));
+    s.settle();
+    if (n < 0) return n;
+    s.took();
   }
   const stored = taskMessages.store(n, flags);
   // As in the kernel the one whose place is bad is lost, and those behind it are not.
@@ -49,7 +50,16 @@ export function receiveMany(s: DatagramSocket, call: Call, flags: number, nonblo
     call.answer(got || r);
     return true;
   };
-  if (!attempt()) s.hold('readers', call, s.receiveTimeout, () => got || -EAGAIN, () => !call.valid() || attempt());
+  if (attempt()) {
+    s.servedAtOnce(!nonblock);
+    return;
+  }
+  s.hold('readers', call, s.receiveTimeout, () => got || -EAGAIN, () => {
+    if (!call.valid()) return true;
+    if (!attempt()) return false;
+    s.goDirect();
+    return true;
+  });
 }
 
 /** Send by headers of a sendmmsg, `wanted` of them from `at` on: how many were sent, and in `error` why no more, 0 or -errno. */

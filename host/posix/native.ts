@@ -62,8 +62,10 @@ export interface PosixNative {
   posixReadv(fd: number, memory: Uint8Array, at: number, count: number, limit: number): number;
   posixWritev(fd: number, memory: Uint8Array, at: number, count: number): number;
   posixReceive(fd: number, memory: Uint8Array, offset: number, room: number, flags: number): number;
-  /** One message (its real length, also when longer than room); -EPIPE when the program has closed its end. */
-  posixReceiveMessage(fd: number, memory: Uint8Array, offset: number, room: number): number;
+  /** Messages a program wrote, into slots of `size` bytes from `at` on (native/written.c); -EPIPE when there are none and it has closed its end. */
+  posixWritten(fd: number, memory: Uint8Array, at: number, size: number, count: number, lengths: Uint32Array): number;
+  /** Message i of these, longer than its slot, whole at `to`; its bytes. */
+  posixWrittenWhole(i: number, memory: Uint8Array, slot: number, to: number): number;
   posixSend(fd: number, memory: Uint8Array, offset: number, length: number, flags: number): number;
   posixQueued(fd: number, command: number): number;
   posixPoll(fd: number, events: number): number;

@@ -19,6 +19,7 @@ import { PacketMirror, type Shadow } from './packet.js';
 import { getsockopt, setsockopt } from './options.js';
 import { Readiness } from './readiness.js';
 import { TaskMessages } from './task_messages.js';
+import { Written } from './written.js';
 import type { PosixSocket, Waiter } from './socket.js';
 import { StreamSocket } from './stream.js';
 
@@ -80,6 +81,7 @@ export class Supervisor {
   readonly mem: CoreMemory;
   readonly messages: Messages;
   readonly taskMessages: TaskMessages;
+  readonly written: Written;
   readonly readiness: Readiness;
   readonly numbers: CallNumbers;
   /** The last makePair: the program's end and ours. */
@@ -119,6 +121,7 @@ export class Supervisor {
     this.others = this.core.usage(SOCKETS);
     this.messages = new Messages(core.mem);
     this.taskMessages = new TaskMessages(native, core.mem, this.messages);
+    this.written = new Written(native, core.mem);
     this.numbers = callNumbers(process.arch);
     this.readiness = new Readiness(native, loop);
     this.calls = this.table();

@@ -47,13 +47,19 @@ export class TaskMessages {
     this.mem.u8.set(d.control, CONTROL);
     this.note(0, DATA, d.length, this.messages.name, d.address.length, CONTROL, d.control.length, d.flags);
   }
-  /** The list is what the core has for a socket, at most `wanted`: how many; -errno when there is none. `failed` is told an error behind the first. */
-  gather(core: CoreExports, handle: number, wanted: number, failed: (errno: number) => void): number {
+  /**
+   * The list, of which there are `held` (put), goes on with what the core has for a socket, up to `wanted`: how many; -errno when there is none. `failed` is
+   * told an error behind the first, `size` tells the length of the next.
+   */
+  gather(core: CoreExports, handle: number, held: number, wanted: number, failed: (errno: number) => void, size: () => number): number {
     const { u32 } = this.mem;
-    let n = 0;
-    this.dataEnd = DATA;
-    this.controlEnd = CONTROL;
-    while (n < wanted && n < MANY && NAMES - this.dataEnd >= LARGEST && CONTROL + CONTROL_SIZE - this.controlEnd >= CONTROL_LARGEST) {
+    let n = held;
+    if (!held) {
+      this.dataEnd = DATA;
+      this.controlEnd = CONTROL;
+    }
+    while (n < wanted && n < MANY && CONTROL + CONTROL_SIZE - this.controlEnd >= CONTROL_LARGEST) {
+      if (NAMES - this.dataEnd < LARGEST && NAMES - this.dataEnd < size()) break;
       const { dataEnd: data, controlEnd: control } = this;
       const name = NAMES + n * ADDRESS_MAX, record = this.messages.recordAt(name, ADDRESS_MAX, data, NAMES - data, control, CONTROL + CONTROL_SIZE - control);
       const length = core.sys_recvmsg(handle, record, MSG_DONTWAIT), r = record >>> 2;

@@ -9,7 +9,7 @@
       "target_name": "nuse",
       "include_dirs": ["."],
       "sources": [
-        "addon.c", "wait.c", "vif.c", "record.c",
+        "addon.c", "wait.c", "vif.c", "uso.c", "record.c",
         "../tap/tap.c", "../raw/raw.c", "../pipe/pipe.c", "../pipe/fifo.c", "../user/user.c", "../xdp/xdp.c", "../xdp/program.c", "../steer/steer.c",
         "<@(posix_sources)"
       ]

@@ -7,7 +7,8 @@
       "../../host/posix/native/message.c",
       "../../host/posix/native/notify.c",
       "../../host/posix/native/register.c",
-      "../../host/posix/native/task.c"
+      "../../host/posix/native/task.c",
+      "../../host/posix/native/written.c"
     ]
   },
   "targets": [

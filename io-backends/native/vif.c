@@ -59,8 +59,8 @@ static napi_value rx_burst(napi_env env, napi_callback_info info) {
   return ret_i32(env, r == -EAGAIN ? 0 : r < 0 ? r : r | (v->more ? RX_MORE : 0));
 }
 
-/* The descriptor at d as a gather list; false when it does not add up. */
-static bool tx_load(const struct nuse_mem *m, const uint8_t *d, struct tx_frame *f) {
+/* The descriptor at d as a gather list in the room at `gather`; false when it does not add up. */
+static bool tx_load(const struct nuse_mem *m, const uint8_t *d, struct iovec *gather, struct tx_frame *f) {
   uint32_t n = ld16(d + TXD_NFRAGS), total = 0;
   if (n < 1 || n > TXD_MAX_FRAGS) return false;
   f->vnet[0] = d[TXD_FLAGS];
@@ -68,6 +68,8 @@ static bool tx_load(const struct nuse_mem *m, const uint8_t *d, struct tx_frame 
   memcpy(f->vnet + 2, d + TXD_HDR_LEN, 2);
   memcpy(f->vnet + 4, d + TXD_GSO_SIZE, 2);
   memcpy(f->vnet + 6, d + TXD_CSUM_START, 4);
+  f->gather = gather;
+  f->count = 1;
   f->gather[0] = (struct iovec){ f->vnet, VNET_HDR };
   for (uint32_t i = 0; i < n; i++) {
     uint32_t at = ld32(d + TXD_FRAGS + 8 * i), len = ld32(d + TXD_FRAGS + 8 * i + 4);
@@ -80,21 +82,23 @@ static bool tx_load(const struct nuse_mem *m, const uint8_t *d, struct tx_frame 
   return total == ld32(d + TXD_LEN) && total >= 1 && total <= FRAME_MAX;
 }
 
-static void tx_count(struct vif *v, const struct tx_frame *frames, const enum tx_result *results, uint32_t n) {
-  for (uint32_t i = 0; i < n; i++) {
+/* Count frames[0..n); the descriptors they were made of. */
+static uint32_t tx_count(struct vif *v, const struct tx_frame *frames, const enum tx_result *results, uint32_t n) {
+  uint32_t done = 0;
+  for (uint32_t i = 0; i < n; done += frames[i++].count) {
     if (results[i] == TX_SENT) {
-      v->stats.tx_frames++;
+      v->stats.tx_frames += frames[i].count;
       v->stats.tx_bytes += frames[i].len;
-    } else v->stats.tx_dropped++;
+    } else v->stats.tx_dropped += frames[i].count;
   }
+  return done;
 }
 
 /* Give frames[0..n) to the back end, whatever it takes to get past refused ones; how many are done. */
 static uint32_t tx_give(struct vif *v, struct tx_frame *frames, uint32_t n) {
   enum tx_result results[BURST];
-  uint32_t k = n ? v->ops->tx_burst(v, frames, n, results) : 0;
-  tx_count(v, frames, results, k);
-  return k;
+  if (v->join && v->features & FEATURE_USO) n = uso_join(frames, n);
+  return tx_count(v, frames, results, n ? v->ops->tx_burst(v, frames, n, results) : 0);
 }
 
 /*
@@ -112,11 +116,12 @@ static napi_value tx_burst(napi_env env, napi_callback_info info) {
   uint32_t ring = ld32(h + VIF_TX_RING), size = ld32(h + VIF_TX_SIZE), head = ld32(h + VIF_TX_HEAD), tail = ld32(h + VIF_TX_TAIL);
   if (size != TX_RING || !mem_has(v->mem, ring, size * TX_DESC_SIZE) || head - tail > size) return ret_i32(env, -EFAULT);
   struct tx_frame frames[BURST];
+  struct iovec gathers[BURST][TXD_MAX_FRAGS + 1];
   uint32_t left = (uint32_t)a[2] < head - tail ? (uint32_t)a[2] : head - tail, done = 0;
   bool blocked = false;
   while (done < left && !blocked) {
     uint32_t n = 0;
-    while (n < BURST && done + n < left && tx_load(v->mem, v->mem->base + ring + ((tail + done + n) & (size - 1)) * TX_DESC_SIZE, &frames[n])) n++;
+    while (n < BURST && done + n < left && tx_load(v->mem, v->mem->base + ring + ((tail + done + n) & (size - 1)) * TX_DESC_SIZE, gathers[n], &frames[n])) n++;
     uint32_t k = tx_give(v, frames, n);
     done += k;
     blocked = k < n;

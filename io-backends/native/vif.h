@@ -53,6 +53,8 @@ struct vif {
   int fd;
   /** Whether EPOLLOUT on fd tells that transmission can go on; else fd's readability tells that too. */
   bool poll_out;
+  /** Each frame costs the device a system call or a walk through the host's stack: datagrams may be joined (uso_join). */
+  bool join;
   uint32_t features;
   uint32_t mtu;
   uint8_t mac[6];
@@ -75,13 +77,20 @@ struct rx_slot {
   uint8_t *desc;
 };
 
-/** A transmit descriptor, checked: gather[0] is its vnet header, then the pieces. */
+/** Headers of Ethernet, IPv6 and UDP. */
+#define USO_HEADERS 62u
+#define VNET_NEEDS_CSUM 1u
+#define VNET_GSO_UDP_L4 5u
+
+/** Transmit descriptors, checked: gather[0] is the vnet header (of a super-segment made here also those of the frame, see uso_join), then the pieces. */
 struct tx_frame {
-  uint8_t vnet[VNET_HDR];
-  struct iovec gather[TXD_MAX_FRAGS + 1];
+  uint8_t vnet[VNET_HDR + USO_HEADERS];
+  struct iovec *gather;
   uint32_t pieces;
   /** Frame length without the vnet header. */
   uint32_t len;
+  /** Descriptors it was made of. */
+  uint32_t count;
 };
 
 /** What became of a frame given to a device. */
@@ -111,6 +120,9 @@ extern const struct vif_ops tap_ops, raw_ops, pipe_ops, user_ops, xdp_ops;
 
 /** What the USER back end offers besides: links and ICMP sockets. */
 void user_exports(napi_env env, napi_value exports);
+
+/** Join runs of datagrams of one flow among frames[0..n), whose gathers have their room one after the other in memory: frames left. */
+uint32_t uso_join(struct tx_frame *frames, uint32_t n);
 
 /** Complete a descriptor: frame of `len` bytes at buf, offload fields from a virtio_net_hdr. */
 void rx_done(struct vif *v, struct rx_slot *s, uint32_t len, const uint8_t *vnet);

@@ -107,7 +107,7 @@ static int raw_open(struct vif *v, const struct vif_config *c, char *err, size_t
     return steer_refused("RAW", dev, -e, err, n);
   }
   v->priv = p;
-  v->poll_out = true;
+  v->poll_out = v->join = true;
   v->features = c->offload & (FEATURE_CSUM | FEATURE_TSO4 | FEATURE_TSO6 | (has_uso() ? FEATURE_USO : 0));
   if (!(v->features & FEATURE_CSUM)) v->features = 0;
   strcpy(v->dev, dev);

@@ -117,7 +117,7 @@ static int tap_open(struct vif *v, const struct vif_config *c, char *err, size_t
   memcpy(v->mac, c->mac, 6);
   v->has_mac = c->has_mac;
   v->fd = fd;
-  v->poll_out = true;
+  v->poll_out = v->join = true;
   strcpy(v->dev, name);
   return 0;
 }

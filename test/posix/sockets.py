@@ -561,6 +561,41 @@ def changing_ways():
 
 
 @case
+def written_bursts():
+    """Datagrams written many at once, of whatever lengths: each arrives once, whole and in order."""
+    v, u = udp(), udp()
+    v.bind((HOST, port()))
+    v.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+    v.settimeout(5)
+    u.connect(v.getsockname())
+    bursts = {
+        'equal': [1024] * 60, 'one longer': [300] * 20 + [5000] + [300] * 20, 'empty ones': [0, 700, 0, 0, 700, 1], 'growing': [64 * i for i in range(50)],
+        'longest': [65507, 10, 65507], 'short after long': [30000, 1, 30000, 2, 2, 2], 'many short': [3] * 300,
+    }
+    for label, lengths in bursts.items():
+        sent = [bytes([i % 251 + 1]) * n for i, n in enumerate(lengths)]
+        for round in range(3):
+            for b in sent:
+                u.send(b)
+            say(f'{label} {round}', [call(v.recv, 70000) for _ in sent] == sent)
+    u.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4608)
+    got = []
+    reader = threading.Thread(target=lambda: got.extend(v.recv(2000) for _ in range(400)))
+    reader.start()
+    sent = [i.to_bytes(2, 'big') * 500 for i in range(400)]
+    for b in sent:
+        u.send(b)
+    reader.join()
+    say('more than the send buffer', got == sent)
+    # What was written natively comes before what a call sends that the runtime answers.
+    for i in range(50):
+        u.send(b'native')
+        u.sendmsg([b'called'])
+    say('natively and by calls', [v.recv(10) for _ in range(100)] == [b'native', b'called'] * 50)
+    say('nothing else', call(v.recv, 10, socket.MSG_DONTWAIT))
+
+
+@case
 def datagram_errors():
     u = udp()
     u.bind((HOST, 0))

@@ -214,33 +214,6 @@ static napi_value fd_receive(napi_env env, napi_callback_info info) {
   return result(env, recv(posix_int(&c, 0), dst, room, posix_int(&c, 4) | MSG_DONTWAIT));
 }
 
-/** posixReceiveMessage(fd, memory, offset, room): length of the message taken, -EPIPE when the program has closed its end, -errno. */
-static napi_value fd_receive_message(napi_env env, napi_callback_info info) {
-  struct call c = posix_call(env, info);
-  int64_t room = posix_int(&c, 3);
-  uint8_t *dst = posix_bytes(&c, 1, posix_int(&c, 2), room);
-  if (!dst) return posix_number(env, -EFAULT);
-  char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
-  struct iovec iov = {dst, room};
-  struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-  ssize_t n = recvmsg(posix_int(&c, 0), &msg, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
-  if (n < 0) return posix_number(env, -errno);
-  int real = 0;
-  for (struct cmsghdr *m = CMSG_FIRSTHDR(&msg); m; m = CMSG_NXTHDR(&msg, m)) {
-    if (m->cmsg_level != SOL_SOCKET) continue;
-    if (m->cmsg_type == SCM_CREDENTIALS) real = 1;
-    if (m->cmsg_type == SCM_RIGHTS) {
-      // Nobody asked for descriptors: do not keep what a program pushes over.
-      for (size_t at = 0; at + sizeof(int) <= m->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
-        int fd;
-        memcpy(&fd, CMSG_DATA(m) + at, sizeof fd);
-        close(fd);
-      }
-    }
-  }
-  return posix_number(env, n == 0 && !real ? -EPIPE : n);
-}
-
 /** posixSend(fd, memory, offset, length, flags): bytes, or -errno. Never blocks, never signals. */
 static napi_value fd_send(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
@@ -435,7 +408,7 @@ static napi_value fd_epoll_ready(napi_env env, napi_callback_info info) {
 
 const struct posix_function POSIX_FD[] = {
     {"posixPair", fd_pair}, {"posixStream", fd_stream}, {"posixJoin", fd_join}, {"posixReadv", fd_readv}, {"posixWritev", fd_writev}, {"posixReceive", fd_receive},
-    {"posixReceiveMessage", fd_receive_message}, {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
+    {"posixSend", fd_send}, {"posixQueued", fd_queued}, {"posixPoll", fd_poll},
     {"posixSetInt", fd_set_int}, {"posixSetTimeout", fd_set_timeout}, {"posixPrepare", fd_prepare}, {"posixOpenPair", fd_open_pair}, {"posixNonblock", fd_nonblock},
     {"posixShutdown", fd_shutdown}, {"posixClose", fd_close}, {"posixOwnInode", fd_inode}, {"posixReceiveFds", fd_receive_fds},
     {"posixFrameRead", frame_read}, {"posixFrameWrite", frame_write},

@@ -24,11 +24,16 @@ static _Thread_local struct {
 
 /** Bytes to or from a task: both lists are cut as they come, only their order matters. Adjacent ones are one. */
 struct transfer {
-  int tid;
-  struct iovec local[PIECES], remote[PIECES];
+  int tid, failed;
   size_t locals, remotes, bytes;
-  int failed;
+  struct iovec local[PIECES], remote[PIECES];
 };
+/** Begin one. The lists are not cleared: that would cost more than most transfers. */
+static void begin(struct transfer *t) {
+  t->tid = task.tid;
+  t->failed = 0;
+  t->locals = t->remotes = t->bytes = 0;
+}
 typedef ssize_t move(pid_t, const struct iovec *, unsigned long, const struct iovec *, unsigned long, unsigned long);
 
 static void flush(struct transfer *t, move *by) {
@@ -62,7 +67,8 @@ static int check_vector(const struct iovec *v, size_t n) {
 
 /** The vectors of the first `count` headers: how many could be read; the error of the first that could not goes to *error. */
 static int read_vectors(int count, int *error) {
-  struct transfer t = {.tid = task.tid};
+  struct transfer t;
+  begin(&t);
   size_t at = 0;
   for (int i = 0; i < count; i++) {
     const struct msghdr *h = &task.headers[i].msg_hdr;
@@ -142,14 +148,23 @@ static size_t place_control(struct message *m, size_t length, size_t room) {
   return room;
 }
 
+/** The array that a list is about. */
+struct array {
+  uint8_t *base;
+  size_t size;
+};
+static uint8_t *part(const struct array *a, uint32_t at, uint32_t length) {
+  return (uint64_t)at + length <= a->size ? a->base + at : NULL;
+}
+
 /** Fill in header i for the message in `list`: where its parts go. 0, or -EINVAL for one that is not inside the array. */
-static int place(struct call *c, size_t memory, uint32_t *list, int i, struct iovec *vector, int flags, struct message *m) {
+static int place(const struct array *a, uint32_t *list, int i, struct iovec *vector, int flags, struct message *m) {
   uint32_t *f = list + (size_t)i * FIELDS;
   struct mmsghdr *mm = &task.headers[i];
   struct msghdr *h = &mm->msg_hdr;
-  m->data = posix_bytes(c, memory, f[DATA_AT], f[LENGTH]);
-  m->name = posix_bytes(c, memory, f[NAME_AT], f[NAME_LENGTH]);
-  m->control = posix_bytes(c, memory, f[CONTROL_AT], f[CONTROL_LENGTH]);
+  m->data = part(a, f[DATA_AT], f[LENGTH]);
+  m->name = part(a, f[NAME_AT], f[NAME_LENGTH]);
+  m->control = part(a, f[CONTROL_AT], f[CONTROL_LENGTH]);
   if (!m->data || !m->name || !m->control) return -EINVAL;
   uint64_t room = 0;
   for (size_t k = 0; k < h->msg_iovlen; k++) room += vector[k].iov_len;
@@ -169,7 +184,8 @@ static int place(struct call *c, size_t memory, uint32_t *list, int i, struct io
 
 /** Messages [from, to) to the task, those of a kind together: 0 or -EFAULT. */
 static int store(const struct message *m, int from, int to) {
-  struct transfer t = {.tid = task.tid};
+  struct transfer t;
+  begin(&t);
   for (int i = from; i < to; i++) {
     size_t done = 0;
     for (const struct iovec *v = m[i].vector; done < m[i].bytes; v++) {
@@ -200,13 +216,14 @@ static int store(const struct message *m, int from, int to) {
 static napi_value store_messages(napi_env env, napi_callback_info info) {
   struct call c = posix_call(env, info);
   struct message m[MANY];
+  struct array a;
   int64_t count = posix_int(&c, 0);
-  if (count < 1 || count > task.count) return posix_number(env, -EINVAL);
+  if (count < 1 || count > task.count || !(a.base = posix_array(&c, 1, &a.size))) return posix_number(env, -EINVAL);
   uint32_t *list = (uint32_t *)posix_bytes(&c, 2, 0, count * FIELDS * (int64_t)sizeof *list);
   if (!list) return posix_number(env, -EINVAL);
   struct iovec *vector = task.vectors;
   for (int i = 0; i < count; vector += task.headers[i++].msg_hdr.msg_iovlen)
-    if (place(&c, 1, list, i, vector, posix_int(&c, 3), &m[i]) < 0) return posix_number(env, -EINVAL);
+    if (place(&a, list, i, vector, posix_int(&c, 3), &m[i]) < 0) return posix_number(env, -EINVAL);
   if (store(m, 0, count) == 0) return posix_number(env, count);
   for (int i = 0; i < count; i++)
     if (store(m, i, i + 1) < 0) return posix_number(env, i ? i : -EFAULT);
@@ -238,7 +255,8 @@ static int64_t room_for(int i, const struct iovec *vector, uint32_t *f, struct s
 
 /** What messages [from, to) send into the array at `base`: 0 or -EFAULT. */
 static int load(uint8_t *base, const uint32_t *list, struct iovec *const *vectors, int from, int to) {
-  struct transfer t = {.tid = task.tid};
+  struct transfer t;
+  begin(&t);
   for (int i = from; i < to; i++) {
     const struct msghdr *h = &task.headers[i].msg_hdr;
     const uint32_t *f = list + (size_t)i * FIELDS;
@@ -285,7 +303,8 @@ static napi_value store_counts(napi_env env, napi_callback_info info) {
   const uint32_t *list = (const uint32_t *)posix_bytes(&c, 1, 0, count * FIELDS * (int64_t)sizeof *list);
   if (!list) return posix_number(env, -EINVAL);
   for (int i = 0; i < count; i++) task.headers[i].msg_len = list[(size_t)i * FIELDS + RESULT];
-  struct transfer t = {.tid = task.tid};
+  struct transfer t;
+  begin(&t);
   add(&t, process_vm_writev, task.headers, (void *)(uintptr_t)task.address, count * task.size);
   flush(&t, process_vm_writev);
   return posix_number(env, t.failed ? -EFAULT : 0);

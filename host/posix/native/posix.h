@@ -25,6 +25,8 @@ struct call {
 struct call posix_call(napi_env env, napi_callback_info info);
 /** Argument i as a number (0 when it is none), truncated. */
 int64_t posix_int(struct call *c, size_t i);
+/** The bytes of typed array argument i, *size of them; NULL when it is none. */
+uint8_t *posix_array(struct call *c, size_t i, size_t *size);
 /** Bytes [off, off + len) of typed array argument i, or NULL when they are not inside it. */
 uint8_t *posix_bytes(struct call *c, size_t i, int64_t off, int64_t len);
 napi_value posix_number(napi_env env, double value);
@@ -33,7 +35,7 @@ struct posix_function {
   const char *name;
   napi_callback callback;
 };
-extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_MESSAGE[], POSIX_FD[], POSIX_ERRORS[], POSIX_GUARDIAN[];
+extern const struct posix_function POSIX_NOTIFY[], POSIX_TASK[], POSIX_MESSAGE[], POSIX_WRITTEN[], POSIX_FD[], POSIX_ERRORS[], POSIX_GUARDIAN[];
 
 /** Add every function of this folder to the addon's exports. */
 void posix_exports(napi_env env, napi_value exports);
