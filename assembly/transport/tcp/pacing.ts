@@ -2,6 +2,7 @@
 // by a timer of the connection as by Linux's internal pacing. Each super-segment moves the earliest departure of the next one
 // on by the time it takes at that rate; super-segments themselves are about a millisecond long (tsoSegs in output.ts).
 import { MS, SEC, US, now } from "../../core/time";
+import { caOwn } from "./congestion/congestion";
 import { push, xmitRetransmitQueue } from "./output";
 import { Tcb, TcpState } from "./tcp";
 
@@ -32,7 +33,7 @@ export function paceLimit(tp: Tcb): void {
 // one in a round trip. Other controls' rates, 1.2 cwnd/srtt, are never that low.
 function paceInterval(tp: Tcb, len: u32, rate: u64): u64 {
   const interval = <u64>len * SEC / rate, longest = max(<u64>(tp.srtt >> 3) * US, LONGEST);
-  return interval > longest ? max(longest, <u64>len * SEC / tp.sk.pacing) : interval;
+  return caOwn(tp) && interval > longest ? max(longest, <u64>len * SEC / tp.sk.pacing) : interval;
 }
 
 /** `len` bytes of payload have just left: when may the next ones? A delay suffered is made good, up to half of the interval. */
