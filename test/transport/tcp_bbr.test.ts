@@ -164,4 +164,52 @@ test('a path that becomes faster is found, one that becomes slower is left in pe
   assert.ok(Math.abs(ccInfo(p).bw / 300_000 - 1) < 0.05, `${ccInfo(p).bw}`);
 });
 
+for (const rtt of [40, 300]) {
+  test(`after an outage no segment waits for longer than a round trip of ${rtt} ms, or 100 ms, whatever rate the outage made believe in`, async () => {
+    const p = await open(), path = new Path(p, 500_000);
+    let una = 0;
+    const sent = (): number => {
+      const segments = p.all().filter((s) => s.data.length);
+      for (const s of segments) una = Math.max(una, ((s.seq - p.iss) >>> 0) + s.data.length);
+      return segments.length;
+    };
+    path.run(3000);
+    for (let acks = [una, una]; p.info(24) + p.info(144); p.advance(20)) {
+      p.tx('.', 1, acks[0]);
+      sent();
+      acks = [acks[1], una];
+    }
+    // Rounds of a segment each, by the application: what was known of the bandwidth becomes too old.
+    for (let n = 0; n < 24; n++) {
+      p.write(MSS);
+      p.advance(rtt);
+      assert.ok(sent() > 0);
+      p.tx('.', 1, una);
+    }
+    // All but the first of 20 are lost, and what is sent again is until the path is up.
+    const begin = una;
+    p.write(20 * MSS);
+    p.advance(rtt);
+    assert.ok(sent() > 2);
+    p.tx('.', 1, begin + MSS);
+    p.advance(6000);
+    assert.ok(sent() > 2);
+    while (!sent()) p.advance(10);
+    p.advance(rtt);
+    p.tx('.', 1, begin + 2 * MSS);
+    assert.ok(ccInfo(p).bw < 1000, `${ccInfo(p).bw}: a segment for the time of the outage`);
+    const interval = Math.max(p.info(68) / 1000, 100), at: number[] = [];
+    assert.ok(interval < rtt + 70, `a round trip of ${interval} ms`);
+    for (let ms = 0; at.length < 3 && ms < 5000; ms++, p.advance(1)) if (sent()) at.push(ms);
+    assert.ok(at[0] < 2 && at[1] <= interval && Math.abs(at[2] - at[1] - interval) <= 2, `sent at ${at.join(', ')} ms of ${interval}`);
+    // What the socket's owner wants to be slower is.
+    assert.is(p.h.setInt(p.socket, 1, 47, 2000), 0);
+    p.tx('.', 1, begin + 3 * MSS);
+    while (!sent()) p.advance(1);
+    const ms = p.h.core.now / 1e6;
+    while (!sent()) p.advance(1);
+    assert.ok(Math.abs(p.h.core.now / 1e6 - ms - 500) <= 2, `${p.h.core.now / 1e6 - ms} ms at 2000 bytes/s`);
+  });
+}
+
 test.run();
