@@ -56,6 +56,8 @@ void posix_task_release(void);
 int posix_find_end(int tid, int fd, uint64_t inode);
 /** Close what is kept of the tasks of this thread. */
 void posix_task_forget(void);
+/** Give back what this thread keeps for long messages (written.c). */
+void posix_written_forget(void);
 
 /** Make the program's `end` of a SOCK_DGRAM pair poll ERR and its next call fail with ECONNRESET; -errno (errors.c). */
 int posix_raise(int own, int end);

@@ -42,6 +42,7 @@ napi_value posix_number(napi_env env, double value) {
 static void forget(void *unused) {
   (void)unused;
   posix_task_forget();
+  posix_written_forget();
 }
 
 void posix_exports(napi_env env, napi_value exports) {

@@ -45,7 +45,7 @@ static napi_value written(napi_env env, napi_callback_info info) {
   if (!rest && !(rest = malloc((size_t)MANY * LONG))) return posix_number(env, -ENOMEM);
   struct mmsghdr list[MANY];
   struct iovec pieces[MANY][2];
-  char control[MANY][CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+  _Alignas(struct cmsghdr) char control[MANY][CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
   for (int64_t i = 0; i < count; i++) {
     pieces[i][0] = (struct iovec){slots + i * size, size};
     pieces[i][1] = (struct iovec){rest + i * LONG, LONG};
@@ -61,6 +61,11 @@ static napi_value written(napi_env env, napi_callback_info info) {
   out[count] = real < n;
   slot = size;
   return posix_number(env, real ? real : -EPIPE);
+}
+
+void posix_written_forget(void) {
+  free(rest);
+  rest = NULL;
 }
 
 /** posixWrittenWhole(i, memory, its slot, to): message i of the last call, which was longer than its slot, whole at `to`: its bytes, at most LONG. */
