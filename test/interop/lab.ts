@@ -154,7 +154,8 @@ export class Lab {
     return {
       file,
       stop: async () => {
-        await new Promise((r) => setTimeout(r, 300));
+        // The kernel hands over what it has once a second; what it still has at the end would be lost without a word.
+        await new Promise((r) => setTimeout(r, 1200));
         p.kill('SIGINT');
         const end = await p.finish();
         const dropped = /(\d+) packets dropped by kernel/.exec(end.stderr);
