@@ -86,9 +86,19 @@ export function processorSeconds(p: Program): number {
 }
 const CLOCK_TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 
+/**
+ * A namespace whose kernel opens connections. Only a thousand closed ones wait in it for their time to pass: after some seconds of a new
+ * connection each 100 µs it would have no port left, and measure its search for one.
+ */
+function kernel(lab: Lab, label: string): string {
+  const ns = lab.netns(label);
+  lab.sh(ns, 'sysctl -qw net.ipv4.tcp_max_tw_buckets=1024');
+  return ns;
+}
+
 /** Linux on both ends of a veth pair. */
 export function kernelVeth(lab: Lab): Scenario {
-  const [a, b] = ['va', 'vb'].map((x) => lab.netns(x));
+  const [a, b] = ['va', 'vb'].map((x) => kernel(lab, x));
   lab.veth(a, 'eth0', b, 'eth0');
   lab.addr(a, 'eth0', `${US}/24`);
   lab.addr(b, 'eth0', `${PEER}/24`);
@@ -97,7 +107,7 @@ export function kernelVeth(lab: Lab): Scenario {
 
 /** Linux on both ends of two TAPs that relay.c joins. */
 export async function kernelRelay(lab: Lab): Promise<Scenario> {
-  const [a, b] = ['ta', 'tb'].map((x) => lab.netns(x));
+  const [a, b] = ['ta', 'tb'].map((x) => kernel(lab, x));
   for (const [ns, address] of [[a, US], [b, PEER]]) {
     lab.tap(ns, 'tap0');
     lab.addr(ns, 'tap0', `${address}/24`);
@@ -123,7 +133,7 @@ function cable(lab: Lab, ours: string, dev: string, theirs: string, backEnd: Bac
 /** An unmodified program under `nuse --`, the kernel at the other side of its link. */
 export function nuse(lab: Lab, backEnd: BackEnd, offload = true): Scenario {
   const name = `nuse-${backEnd}${offload ? '' : '-1500'}`, label = `${backEnd}${offload ? '' : 'n'}`;
-  const ours = backEnd === 'tap' ? lab.netns(label) : quiet(lab, label), far = backEnd === 'tap' ? ours : lab.netns(`${label}f`);
+  const ours = backEnd === 'tap' ? kernel(lab, label) : quiet(lab, label), far = backEnd === 'tap' ? ours : kernel(lab, `${label}f`);
   if (backEnd === 'tap') lab.tap(far, 'tap0');
   else cable(lab, ours, 'eth0', far, backEnd);
   lab.addr(far, backEnd === 'tap' ? 'tap0' : 'eth0', `${PEER}/24`);
@@ -138,7 +148,7 @@ export function nuse(lab: Lab, backEnd: BackEnd, offload = true): Scenario {
 
 /** A program of our own with another stack in it over a TAP: it offers meter.c's services itself. `start`: on the TAP `tap0` of that namespace. */
 export function embedded(lab: Lab, name: string, start: (netns: string) => Program): Scenario {
-  const ns = lab.netns(`e${name}`);
+  const ns = kernel(lab, `e${name}`);
   lab.ip(ns, 'tuntap add dev tap0 mode tap');
   lab.ip(ns, 'link set tap0 up');
   lab.addr(ns, 'tap0', `${PEER}/24`);
