@@ -14,8 +14,6 @@ const SLOT_MIN = 256;
 export class Written {
   private readonly lengths = new Uint32Array(MANY + 1);
   private size = SLOT_MIN;
-  /** The program has closed its end behind them. */
-  closed = false;
   /** There may be more. */
   more = false;
 
@@ -27,8 +25,8 @@ export class Written {
     this.size = Math.min(SLOTS, Math.max(SLOT_MIN, (expected + 63) & ~63));
     const count = Math.min(MANY, most, Math.floor(SLOTS / this.size));
     const n = this.native.posixWritten(fd, this.mem.u8, DATA, this.size, count, this.lengths);
-    this.closed = n > 0 && this.lengths[count] === 1;
-    this.more = n === count || this.closed;
+    // That the program has closed its end behind them, the next call tells.
+    this.more = n === count || (n > 0 && this.lengths[count] === 1);
     return n;
   }
   /** Length of message i as it was written, bytes. */

@@ -68,16 +68,15 @@ static bool follows(const struct headers *a, const struct headers *b, uint32_t k
   return !memcmp(x, y, 16) && !memcmp(x + 20, y + 20, 4) && !memcmp(x + 26, y + 26, 12);
 }
 
-/** Frames from f[0] on that can be one super-segment, of the headers `h`: h[0] is read. */
-static uint32_t run_of(const struct tx_frame *f, uint32_t n, struct headers *h) {
-  uint32_t r = 1, bytes = h[0].payload, limit = UINT16_MAX - UDP_HEADER - (h[0].ip == IPV4_HEADER ? IPV4_HEADER : 0);
-  if (!h[0].length) return 1;
+/** Frames from f[0] on, whose headers are h, that can be one super-segment. */
+static uint32_t run_of(const struct tx_frame *f, uint32_t n, const struct headers *h) {
+  uint32_t r = 1, bytes = h->payload, limit = UINT16_MAX - UDP_HEADER - (h->ip == IPV4_HEADER ? IPV4_HEADER : 0);
   for (bool last = false; r < n && r < RUN_MAX && !last; r++) {
     struct headers next;
     read_headers(&f[r], &next);
-    if (!follows(h, &next, r) || next.payload > h[0].payload || bytes + next.payload > limit) break;
+    if (!follows(h, &next, r) || next.payload > h->payload || bytes + next.payload > limit) break;
     bytes += next.payload;
-    last = next.payload < h[0].payload;
+    last = next.payload < h->payload;
   }
   return r;
 }
@@ -91,7 +90,7 @@ static void lengthen(uint8_t *number, uint8_t *check, uint32_t more, bool finish
   put(check, finished ? ~sum : sum);
 }
 
-/** Leave out the first n bytes of a frame, whose pieces from the one at `from` on go to `to`: how many there are. */
+/** The pieces of a frame without its first n bytes go to `to`: how many there are. */
 static uint32_t pieces_behind(const struct tx_frame *f, uint32_t n, struct iovec *to) {
   uint32_t k = 0;
   for (uint32_t i = 1; i < f->pieces; i++) {

@@ -9,7 +9,7 @@
 /** Messages of one call; bytes of one behind its slot that are kept (no socket sends longer ones). */
 enum { MANY = 32, LONG = 65536 };
 
-/** What did not fit into the slots of the last call, LONG bytes for each message; made when first needed. */
+/** What did not fit into the slots of the last call, LONG bytes for each message; made at the first call. */
 static _Thread_local uint8_t *rest;
 /** The last call: its slots and the lengths of its messages. */
 static _Thread_local size_t slot, lengths[MANY];
