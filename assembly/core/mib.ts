@@ -32,7 +32,7 @@ export const enum Mib {
   UdpLite6InDatagrams, UdpLite6NoPorts, UdpLite6InErrors, UdpLite6OutDatagrams, UdpLite6RcvbufErrors, UdpLite6SndbufErrors, UdpLite6InCsumErrors,
   TcpExtTCPMD5NotFound, TcpExtTCPMD5Unexpected, TcpExtTCPMD5Failure,
   TcpExtTCPAORequired, TcpExtTCPAOBad, TcpExtTCPAOKeyNotFound, TcpExtTCPAOGood, TcpExtTCPAODroppedIcmps,
-  TcpExtTCPHystartDelayDetect, TcpExtTCPHystartDelayCwnd,
+  TcpExtTCPHystartDelayDetect, TcpExtTCPHystartDelayCwnd, TcpExtTCPSACKReneging,
   COUNT,
 }
 

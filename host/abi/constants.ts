@@ -462,7 +462,8 @@ export const Mib = {
   TcpExtTCPAODroppedIcmps: 162,
   TcpExtTCPHystartDelayDetect: 163,
   TcpExtTCPHystartDelayCwnd: 164,
-  COUNT: 165,
+  TcpExtTCPSACKReneging: 165,
+  COUNT: 166,
 } as const;
 /** Mib value -> name. */
 export const MibName: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(Mib).map(([k, v]) => [v, k]));

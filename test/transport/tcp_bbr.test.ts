@@ -143,6 +143,42 @@ test('a loss of 2 % costs 2 %, not the window', async () => {
   assert.is(p.h.core.mib('TcpExtTCPTimeouts'), 0);
 });
 
+for (const { of, window, ends } of [{ of: 'a quarter', window: 100_000, ends: false }, { of: 'one and a half', window: 600_000, ends: true }]) {
+  test(`a peer's window of ${of} of the path: STARTUP ${ends ? 'ends, for the path is full' : 'goes on until it opens'}`, async () => {
+    const rate = 10_000_000, p = await open(), path = new Path(p, rate, 10_000);
+    p.win = Math.ceil(window / 128);
+    path.run(800);
+    assert.is(ccInfo(p).pacingGain === HIGH, !ends);
+    p.win = 32_767;
+    path.run(600);
+    assert.is.not(ccInfo(p).pacingGain, HIGH);
+    assert.ok(ccInfo(p).bw > 0.9 * rate, `${ccInfo(p).bw} bytes/s`);
+  });
+}
+
+test('in recovery, too, the send buffer grows with the window: what is sacked fills it', async () => {
+  const p = await open(), c = p.h.core, SOL_SOCKET = 1, SO_SNDBUF = 7;
+  let sent = 0;
+  const blocks: [number, number] = [1 + MSS, 1 + MSS];
+  const fill = (): void => {
+    while (p.write(8 * MSS) > 0);
+    c.poll();
+  };
+  fill();
+  const first = p.h.getInt(p.socket, SOL_SOCKET, SO_SNDBUF);
+  for (let ms = 0; ms < 400; ms += 40) {
+    // The first segment never arrives, all others do.
+    for (const s of p.all()) sent = Math.max(sent, ((s.seq - p.iss) >>> 0) + s.data.length);
+    p.advance(40);
+    blocks[1] = Math.max(sent, blocks[1] + MSS);
+    p.tx('.', 1, 1, [], { opts: { sack: [blocks] } });
+    fill();
+    for (let t = 0; t < 40; t++) p.advance(1);
+  }
+  assert.is(p.info(1, 1), 3);
+  assert.ok(p.h.getInt(p.socket, SOL_SOCKET, SO_SNDBUF) > 1.5 * first, `${first} -> ${p.h.getInt(p.socket, SOL_SOCKET, SO_SNDBUF)}`);
+});
+
 test('SO_MAX_PACING_RATE holds for it', async () => {
   const p = await open(), path = new Path(p, 1_000_000);
   assert.is(p.h.setInt(p.socket, 1, 47, 200_000), 0);

@@ -52,6 +52,49 @@ test('fast retransmit by SACK: three segments above the hole', async () => {
   assert.is(p.cwnd, 8); // 7, and CUBIC's first step
 });
 
+test('SACK: what an older block has gained when a newer one comes first was not overtaken', async () => {
+  const p = await open(), REORD_SEEN = 220;
+  p.write(10 * MSS);
+  p.all();
+  p.advance(50);
+  p.tx('.', 1, 1, [], { opts: { sack: [[1 + MSS, 1 + 2 * MSS]] } });
+  // Two more behind the first, a hole, and one: in one ACK, the newest first (RFC 2018 4).
+  p.tx('.', 1, 1, [], { opts: { sack: [[1 + 5 * MSS, 1 + 6 * MSS], [1 + MSS, 1 + 4 * MSS]] } });
+  assert.is(p.info(REORD_SEEN), 0);
+  assert.equal(p.all().map((s) => p.text(s)).slice(0, 2), ['. 1:1001(1000) ack 1', '. 4001:5001(1000) ack 1']);
+  // What comes with a later ACK was.
+  const q = await open();
+  q.write(10 * MSS);
+  q.advance(50);
+  q.tx('.', 1, 1, [], { opts: { sack: [[1 + 5 * MSS, 1 + 6 * MSS]] } });
+  q.tx('.', 1, 1, [], { opts: { sack: [[1 + 3 * MSS, 1 + 4 * MSS], [1 + 5 * MSS, 1 + 6 * MSS]] } });
+  assert.is(q.info(REORD_SEEN), 1);
+});
+
+test('reneging: what is delivered a second time is no sample of the delivery rate', async () => {
+  const p = await open(), DELIVERY_RATE = 160;
+  p.write(10 * MSS);
+  p.all();
+  p.advance(50);
+  p.tx('.', 1, 1 + MSS, [], { opts: { sack: [[1 + 2 * MSS, 1 + 10 * MSS]] } });
+  p.all();
+  p.advance(50);
+  p.tx('.', 1, 1 + 2 * MSS); // and what was sacked is gone
+  const rate = p.info(DELIVERY_RATE);
+  p.advance(60);
+  assert.is(p.h.core.mib('TcpExtTCPSACKReneging'), 1);
+  assert.ok(p.all().length > 0);
+  p.advance(50);
+  for (let una = 3; una <= 10; una++) p.tx('.', 1, 1 + una * MSS);
+  assert.is(p.info(DELIVERY_RATE), rate);
+  assert.is(p.info(1, 1), 0);
+  p.write(4 * MSS);
+  p.all();
+  p.advance(100);
+  p.tx('.', 1, 1 + 14 * MSS);
+  assert.is.not(p.info(DELIVERY_RATE), rate);
+});
+
 test('RACK marks two holes at once; retransmissions are paced by PRR', async () => {
   const p = await open();
   p.write(10 * MSS);

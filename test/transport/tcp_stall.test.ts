@@ -250,6 +250,28 @@ test('a small receive buffer: all that the window allows is kept behind a hole, 
     assert.is((p.all().pop()!.ack - p.irs) >>> 0, 1 + size * (places.length + 1), `buffer of ${rcvbuf}`);
   }
 });
+for (const { run, order } of [2, 5, 25, 60].flatMap((run) => ['above', 'below'].map((order) => ({ run, order })))) {
+  test(`a large receive buffer, a hole behind every ${run} segments: filled from ${order}, and nothing that was sacked is dropped`, async () => {
+    const size = 1448, SO_RCVBUFFORCE = 33, h = await TestHost.create({ memoryBytes: 64 << 20 }), p = new TcpPeer(h);
+    p.accepted({ opts: { ...OPTS, mss: 1460 }, prepare: (l) => h.setInt(l, SOL_SOCKET, SO_RCVBUFFORCE, 2 << 20) });
+    const holes: number[] = [];
+    let seq = 1, acked = 1;
+    const take = (at: number): void => {
+      p.tx('.', at, 1, size);
+      for (const s of p.all()) acked = (s.ack - p.irs) >>> 0;
+    };
+    for (let n = 0; seq + size <= 1 + p.info(RCV_WND); n++, seq += size) {
+      if (n % (run + 1)) take(seq);
+      else holes.push(seq);
+    }
+    assert.ok(seq > 2_000_000, `${seq} bytes`);
+    const [first, ...others] = holes;
+    for (const hole of order === 'above' ? others.reverse() : others) take(hole);
+    take(first);
+    assert.equal(['TcpExtTCPRcvPruned', 'TcpExtTCPOFODrop'].map((name) => h.core.mib(name as 'TcpExtTCPOFODrop')), [0, 0]);
+    assert.is(acked, seq);
+  });
+}
 test('a receive buffer made smaller: the edge offered stays, what comes within it is taken, and the window opens anew', async () => {
   const p = await open();
   p.tx('.', 1, 1, 5 * MSS);

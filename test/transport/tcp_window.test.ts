@@ -161,6 +161,24 @@ test('out of order: SACK blocks newest first, the gap filled, FIN last', async (
   assert.is(p.readLen(), 0);
 });
 
+for (const sackOk of [true, false]) {
+  test(`a hole that stays: ${sackOk ? 'the window grows by what comes behind it, and the buffer by how much that is' : 'without SACK the window of duplicate ACKs stays as it is'}`, async () => {
+    const p = await open({ opts: { mss: 1460, sackOk, wscale: 7 } }), size = 1460, first = p.info(232), before = p.h.getInt(p.socket, 1, 8);
+    let edge = 1 + first;
+    for (let seq = 1 + size; seq + size <= edge && seq < 400_000; seq += size) {
+      p.tx('.', seq, 1, size);
+      for (const s of p.all()) edge = Math.max(edge, 1 + s.win * 128);
+    }
+    const after = p.h.getInt(p.socket, 1, 8);
+    if (sackOk) {
+      assert.ok(edge > 400_000, `${first} -> ${edge}`);
+      // A window is half of its buffer: that which waits, and two round trips of what is read.
+      assert.ok(after >= 2 * 400_000, `${before} -> ${after}`);
+    } else assert.ok(edge < 1 + first + 128, `${first} -> ${edge}`); // rounded up to the scale
+    assert.is(p.h.core.mib('TcpExtTCPRcvPruned'), 0);
+  });
+}
+
 test('a FIN out of order is sacked and waits for what is missing', async () => {
   const p = await open();
   p.tx('F.', 201, 1);

@@ -166,11 +166,12 @@ export function updatePacing(tp: Tcb): void {
 }
 
 // Delivery rate of the newest sample (draft-cheng-iccrg-delivery-rate-estimation).
-function rateGen(tp: Tcb): void {
+function rateGen(tp: Tcb, reneg: bool): void {
   if (tp.appLimited && seqGt(tp.delivered, tp.appLimited)) tp.appLimited = 0;
   ACK.rsDelivered = -1;
   ACK.rsIntervalUs = -1;
-  if (!ACK.rsPriorTime) return;
+  // After reneging much of what is delivered was counted when it was sacked: no measure of the path.
+  if (!ACK.rsPriorTime || reneg) return;
   const delivered = tp.delivered - ACK.rsPriorDelivered;
   const interval = <u32>min<u64>(max(ACK.rsInterval, tp.deliveredTime - ACK.rsPriorTime) / US, 0x7fffffff);
   ACK.rsDelivered = <i32>delivered;
@@ -225,6 +226,7 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
   ACK.priorDelivered = tp.delivered;
   ACK.priorLost = tp.lost;
   ACK.reord = tp.sndNxt;
+  const reneg = tp.sackReneg;
   if (seqLt(ack, tp.sndUna)) {
     if (seqLt(ack, tp.sndUna - <u32>min<u64>(tp.maxWindow, tp.bytesAcked))) {
       if (challenge) challengeAck(tp);
@@ -277,7 +279,7 @@ export function tcpAck(tp: Tcb, seq: u32, ack: u32, flags: u32, rawWindow: u32, 
   }
   if (ACK.has(Ack.SET_XMIT_TIMER) && !scheduleLossProbe(tp, true)) rtxRearm(tp);
   if (ACK.flag & Ack.FORWARD_PROGRESS || !(ACK.flag & Ack.NOT_DUP)) flowConfirm(tp.flow);
-  rateGen(tp);
+  rateGen(tp, reneg);
   congControl(tp);
   xmitRecovery(tp);
   return AckResult.OK;
@@ -311,8 +313,8 @@ export function isWritable(tp: Tcb): bool {
 }
 export function writeSpace(tp: Tcb): void {
   if (tp.sndbufLimited) {
-    // The buffer, not the window, held the application back: let it grow with cwnd.
-    if (tp.packetsOut < tp.cwnd && tp.caState == <u32>Ca.OPEN) sndbufExpand(tp.sk, tp);
+    // The buffer, not the window, held the application back: let it grow with cwnd, in recovery too, where what is sacked still fills it.
+    if (tp.inFlight < tp.cwnd) sndbufExpand(tp.sk, tp);
     if (isWritable(tp)) {
       tp.sndbufLimited = false;
       chronoStop(tp, Chrono.SNDBUF_LIMITED);

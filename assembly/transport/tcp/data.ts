@@ -15,7 +15,7 @@ import { setState } from "./state";
 import { ATO_MIN, AckSched, MAX_QUICKACKS, Tcb, TcpState } from "./tcp";
 import { sendDelayedAck } from "./timer";
 import { enterTimeWait } from "./timewait";
-import { desiredWindow, growWindow, rcvRttByTs, rcvRttByWindow, receiveWindow } from "./window";
+import { desiredWindow, growWindow, growWindowOfo, rcvRttByTs, rcvRttByWindow, receiveWindow } from "./window";
 
 // ---- acknowledgment policy ----
 function incrQuickack(tp: Tcb, most: u32): void {
@@ -159,6 +159,7 @@ function outOfOrder(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, fin: boo
   if (tp.finRcvd) return; // nothing can follow a FIN
   let stored = true;
   if (len) stored = ofoInsert(tp, skb, offset, seq, len);
+  if (len && stored) growWindowOfo(tp, len);
   if (!stored) {
     mibInc(Mib.TcpExtTCPOFODrop);
     dropCount(Drop.TCP_OFO_QUEUE_FULL);

@@ -68,6 +68,21 @@ function makeRoom(tp: Tcb, seq: u32, cap: u32): bool {
   return true;
 }
 
+// The chunk for `left` bytes with `gap` bytes until what is there already, that follow `prev` if it is not null. Large only for a run that fills
+// one: chunks of whole segments then take at most twice what they hold, as much as the buffer allows a window, and nothing sacked is dropped for want
+// of room.
+function chunkFor(tp: Tcb, prev: Chunk | null, left: u32, gap: u32): u32 {
+  if (gap < CHUNK_LARGE || tp.ofoMem + 2 * CHUNK_LARGE > memLimit(tp)) return CHUNK_SMALL;
+  let run = left, c = prev;
+  while (c && run < CHUNK_LARGE) {
+    if (c.cap > CHUNK_SMALL) return CHUNK_LARGE;
+    run += c.len;
+    const before = c.prev;
+    c = before && chunkEnd(before) == c.seq ? before : null;
+  }
+  return run < CHUNK_LARGE ? CHUNK_SMALL : CHUNK_LARGE;
+}
+
 // Store `len` bytes for [seq, seq+len), which nothing covers, before `pos`. Bytes stored.
 function put(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, pos: Chunk | null): u32 {
   let done: u32 = 0;
@@ -82,9 +97,8 @@ function put(tp: Tcb, skb: Skb, offset: u32, seq: u32, len: u32, pos: Chunk | nu
       tp.ofoBytes += k;
       continue;
     }
-    // A large chunk may be more than a small buffer has left: what was sacked would be dropped for the room behind it.
-    const want = (follows || len - done > CHUNK_SMALL) && tp.ofoMem + 2 * CHUNK_LARGE <= memLimit(tp) ? CHUNK_LARGE : CHUNK_SMALL;
     const posSeq: u32 = pos ? pos.seq : 0;
+    const want = chunkFor(tp, follows ? prev : changetype<Chunk | null>(0), len - done, pos ? posSeq - seq - done : u32.MAX_VALUE);
     if (!makeRoom(tp, seq + done, want)) break;
     if (pos && (!tp.ofoLast || seqGt(posSeq, changetype<Chunk>(tp.ofoLast).seq))) pos = null; // pruned
     const c = chunkAlloc(want);

@@ -6,7 +6,7 @@ import { Sysctl, sysctl } from "../../core/sysctl";
 import { MS, US, now } from "../../core/time";
 import { NetDevice, devTxRoom } from "../../link/net_device";
 import { Chrono, chronoStart, chronoStop } from "./chrono";
-import { caMinTso, caOwn, isCwndLimited } from "./congestion/congestion";
+import { caMinTso, caOwn, caWindowLimited, isCwndLimited } from "./congestion/congestion";
 import { emitSeg, sendProbe } from "./emit";
 import { currentMss } from "./mss";
 import { mtuProbe } from "./mtu_probe";
@@ -48,12 +48,15 @@ function nagleHolds(tp: Tcb, nonagle: u32): bool {
   return !nonagle && tp.packetsOut != 0 && seqGt(tp.sndSml, tp.sndUna) && !seqGt(tp.sndSml, tp.sndNxt);
 }
 
+/** Bytes that the congestion window leaves for new data; the caller knows it is not used up. */
+@inline function congestionRoom(tp: Tcb, mss: u32): u32 { return (tp.cwnd - tp.inFlight) * mss; }
+
 // Wait for more ACKs when the window leaves room for a small super-segment only and the next ACK is near.
 function tsoDefer(tp: Tcb, data: u32, mss: u32, maxSegs: u32): bool {
   if (tp.caState >= <u32>Ca.RECOVERY) return false;
   if (now() - tp.lastDataSent > MS) return false;
   const sendWin = tp.wndEnd - tp.sndNxt;
-  const congWin = (tp.cwnd - tp.inFlight) * mss;
+  const congWin = congestionRoom(tp, mss);
   const limit = min(sendWin, congWin);
   if (limit >= maxSegs * mss) return false;
   if (limit >= data) return false;
@@ -219,7 +222,8 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
       if (data && data < mss && !fin && !(nonagle & Nagle.PUSH) && !tp.urgentMode && nagleHolds(tp, nonagle)) break;
     } else {
       if (!pushOne && !fin && tsoDefer(tp, data, mss, maxSegs)) {
-        limited = true;
+        if (congestionRoom(tp, mss) < <u32>window) limited = true;
+        else rwnd = true;
         break;
       }
       len = tp.urgentMode ? mss : pieceSize(tp, data, mss, min(quota, maxSegs), fin ? <u32>Nagle.OFF : nonagle);
@@ -234,8 +238,10 @@ export function writeXmit(tp: Tcb, nonagle: u32, pushOne: u32): bool {
     sent += tp.packetsOut - before;
     if (pushOne) break;
   }
-  if (rwnd) chronoStart(tp, Chrono.RWND_LIMITED);
-  else chronoStop(tp, Chrono.RWND_LIMITED);
+  if (rwnd) {
+    chronoStart(tp, Chrono.RWND_LIMITED);
+    caWindowLimited(tp);
+  } else chronoStop(tp, Chrono.RWND_LIMITED);
   if (!sent) return !tp.packetsOut && unsent(tp) != 0;
   if (tp.caState == <u32>Ca.CWR || tp.caState == <u32>Ca.RECOVERY) tp.prrOut += sent;
   if (pushOne != 2) scheduleLossProbe(tp, false);

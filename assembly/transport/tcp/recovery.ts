@@ -111,7 +111,10 @@ export function enterRecovery(tp: Tcb, ece: bool): void {
 function timeoutMarkLost(tp: Tcb): void {
   const head = segFirst(tp);
   const reneged = head != null && head.has(SegFlag.SACKED);
-  if (!reneged && !tp.sackOk) resetRenoSack(tp);
+  if (reneged) {
+    mibInc(Mib.TcpExtTCPSACKReneging);
+    tp.sackReneg = true;
+  } else if (!tp.sackOk) resetRenoSack(tp);
   let s = head;
   while (s) {
     if (reneged && s.has(SegFlag.SACKED)) {

@@ -140,13 +140,22 @@ function joinSacked(tp: Tcb): void {
   while (s) if (!segJoinSacked(tp, s)) s = segNext(tp, s);
 }
 
+// Which block of the bit set `set` begins lowest?
+function lowestBlock(o: TcpOptions, set: u32): u32 {
+  let least = ctz(set);
+  for (let i = least + 1; i < o.nsack; i++) if (set & (1 << i) && seqLt(o.left(i), o.left(least))) least = i;
+  return least;
+}
+
 /** Take in the SACK blocks of an ACK for `ack`. Results in ACK. */
 export function sackTag(tp: Tcb, o: TcpOptions, ack: u32, priorUna: u32): void {
   ACK.reord = tp.sndNxt;
   const dsack = checkDsack(tp, o, ack, priorUna);
   if (seqLt(ack, priorUna - tp.maxWindow) || !tp.packetsOut) return;
-  for (let i: u32 = 0; i < o.nsack; i++) {
-    const dup = dsack && i == 0;
+  // Lowest first: the newest block comes first in the option, and what an older one has gained meanwhile was not overtaken.
+  for (let left: u32 = (1 << o.nsack) - 1; left;) {
+    const i = lowestBlock(o, left), dup = dsack && i == 0;
+    left &= ~(1 << i);
     if (blockValid(tp, dup, o.left(i), o.right(i))) tagBlock(tp, o.left(i), o.right(i), dup);
   }
   if (ACK.flag & Ack.DATA_SACKED) {

@@ -245,6 +245,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   tlpHighSeq: u32;
   tlpRetrans: bool;
   frto: bool;
+  /** The peer dropped data it had sacked, and the recovery from that goes on: what is delivered has been counted before. */
+  sackReneg: bool;
   // ---- congestion control ----
   isCwndLimited: bool;
   cwnd: u32;

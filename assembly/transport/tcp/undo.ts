@@ -40,6 +40,7 @@ export function tryUndoRecovery(tp: Tcb): bool {
   else if (tp.rackReoPersist) tp.rackReoPersist--;
   if (renoHolds(tp)) return true;
   caSetState(tp, Ca.OPEN);
+  tp.sackReneg = false;
   return false;
 }
 
@@ -58,7 +59,10 @@ export function tryUndoLoss(tp: Tcb, frto: bool): bool {
   if (frto) mibInc(Mib.TcpExtTCPSpuriousRTOs);
   tp.retransmits = 0;
   if (renoHolds(tp)) return true;
-  if (frto || tp.sackOk) caSetState(tp, Ca.OPEN);
+  if (frto || tp.sackOk) {
+    caSetState(tp, Ca.OPEN);
+    tp.sackReneg = false;
+  }
   return true;
 }
 

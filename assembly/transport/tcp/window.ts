@@ -1,6 +1,7 @@
 // The receive window: how much to advertise (RFC 9293 3.8.6.2.2, RFC 7323 2), and buffer autotuning by
 // dynamic right-sizing. Half of the buffer is payload, half its overhead, as Linux assumes by default, so
 // SO_RCVBUF means the same here. The right edge is never taken back.
+import { Chunk } from "../../core/chunk";
 import { SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { Mib, mibInc } from "../../core/mib";
@@ -91,7 +92,7 @@ export function selectWindow(tp: Tcb): u32 {
   return win;
 }
 
-/** In-order data of `len` bytes arrived: let the advertised window follow (slow start of the receiver). */
+/** Data of `len` bytes arrived: let the advertised window follow (slow start of the receiver). */
 export function growWindow(tp: Tcb, len: u32): void {
   const limit = min(tp.windowClamp, freeSpace(tp));
   if (tp.rcvSsthresh >= limit || memoryPressure()) return;
@@ -142,24 +143,35 @@ export function rcvRttByTs(tp: Tcb, len: u32, tsNow: u32): void {
   if (delta < 4_000_000) rcvRttUpdate(tp, max(delta * 1000, 1000), false);
 }
 
+// The buffer is to hold two round trips of `copied` bytes each, more while the sender is still getting faster, and what waits out of order: what
+// follows a hole comes on top of a window that is in flight (Linux's tcp_rcvbuf_grow).
+function rcvbufGrow(tp: Tcb, copied: u32): void {
+  const before = max(tp.rcvqSpace, 1);
+  tp.rcvqSpace = copied;
+  if (!sysctl(Sysctl.TCP_MODERATE_RCVBUF) || tp.sk.has(SockFlag.RCVBUF_LOCK) || memoryPressure()) return;
+  let win = (<u64>copied << 1) + 16 * tp.advmss;
+  win += (win * (copied - before) / before) << 1;
+  const last = changetype<Chunk | null>(tp.ofoLast);
+  if (last) win += last.seq + last.len - tp.rcvNxt;
+  const rcvbuf = <u32>min<u64>(win << 1, sysctl(Sysctl.TCP_RMEM_MAX));
+  if (rcvbuf <= tp.sk.rcvbuf) return;
+  tp.sk.rcvbuf = rcvbuf;
+  tp.windowClamp = winFromSpace(rcvbuf);
+  if (tp.bindWindowClamp) tp.windowClamp = min(tp.windowClamp, tp.bindWindowClamp);
+}
+
 /** The application has read: grow the buffer so that the window covers two round trips of what it reads. */
 export function rcvSpaceAdjust(tp: Tcb): void {
   const elapsed = (now() - tp.rcvqTime) / US;
   if (elapsed < tp.rcvRtt >> 3 || !tp.rcvRtt) return;
   const copied = tp.copiedSeq - tp.rcvqSeq;
-  if (copied > tp.rcvqSpace) {
-    if (sysctl(Sysctl.TCP_MODERATE_RCVBUF) && !tp.sk.has(SockFlag.RCVBUF_LOCK) && !memoryPressure()) {
-      let win = (<u64>copied << 1) + 16 * tp.advmss;
-      win += (win * (copied - tp.rcvqSpace) / max(tp.rcvqSpace, 1)) << 1;
-      const rcvbuf = <u32>min<u64>(win << 1, sysctl(Sysctl.TCP_RMEM_MAX));
-      if (rcvbuf > tp.sk.rcvbuf) {
-        tp.sk.rcvbuf = rcvbuf;
-        tp.windowClamp = winFromSpace(rcvbuf);
-        if (tp.bindWindowClamp) tp.windowClamp = min(tp.windowClamp, tp.bindWindowClamp);
-      }
-    }
-    tp.rcvqSpace = copied;
-  }
+  if (copied > tp.rcvqSpace) rcvbufGrow(tp, copied);
   tp.rcvqSeq = tp.copiedSeq;
   tp.rcvqTime = now();
+}
+
+/** `len` bytes were queued out of order. A peer without SACK counts duplicate ACKs: the window they carry must not change (RFC 5681 2). */
+export function growWindowOfo(tp: Tcb, len: u32): void {
+  if (tp.sackOk && len >= 128) growWindow(tp, len);
+  if (!tp.unaccepted) rcvbufGrow(tp, tp.rcvqSpace);
 }

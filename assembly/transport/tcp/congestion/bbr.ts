@@ -258,6 +258,15 @@ export function bbrTxStart(tp: Tcb): void {
   else if (b.mode == <u8>Mode.PROBE_RTT) checkProbeRttDone(tp, b);
 }
 
+/**
+ * A peer's window too small for a queue on the path limits the rate as an application does that writes too little (RFC 9002 7.8 treats them alike).
+ * Unlike here, Linux takes such rounds for a full pipe, and STARTUP ends far below the bandwidth when losses hold back a window that still grows.
+ */
+export function bbrWindowLimited(tp: Tcb): void {
+  const b = bbr(tp);
+  if (tp.inFlight < bdp(b, b.maxBw, UNIT * 5 / 4)) tp.appLimited = max(tp.delivered + tp.inFlight, 1);
+}
+
 /** struct tcp_bbr_info at `p` (20 bytes): bandwidth in bytes/s, min_rtt in us, gains of 256. */
 export function bbrInfo(tp: Tcb, p: usize): u32 {
   const b = bbr(tp);

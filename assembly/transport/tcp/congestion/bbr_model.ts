@@ -151,11 +151,14 @@ export function ltUpdate(tp: Tcb, losses: u32, appLimited: bool): bool {
 
 // ---- bandwidth ----
 
-/** A new round trip? (the draft 4.1.1.3) */
+/**
+ * A new round trip? (the draft 4.1.1.3) While the peer's reneging is repaired there are no samples of the bandwidth, but rounds there are: without them,
+ * unlike here, Linux keeps the window of the recovery's beginning to its end.
+ */
 export function roundUpdate(tp: Tcb): void {
   const b = bbr(tp);
   b.roundStart = false;
-  if (ACK.rsDelivered < 0 || ACK.rsIntervalUs <= 0) return;
+  if (tp.sackReneg ? !ACK.rsPriorTime : ACK.rsDelivered < 0 || ACK.rsIntervalUs <= 0) return;
   if (seqLt(ACK.rsPriorDelivered, b.nextRoundDelivered)) return;
   b.nextRoundDelivered = tp.delivered;
   b.rounds++;

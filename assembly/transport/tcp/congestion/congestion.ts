@@ -5,7 +5,7 @@ import { Ca, Tcb } from "../tcp";
 import {
   cubicAcked, cubicCongAvoid, cubicSetState, cubicSsthresh, cubicTxStart,
 } from "./cubic";
-import { bbrInfo, bbrInit, bbrMain, bbrMinTso, bbrSetState, bbrSsthresh, bbrTxStart, bbrUndoCwnd } from "./bbr";
+import { bbrInfo, bbrInit, bbrMain, bbrMinTso, bbrSetState, bbrSsthresh, bbrTxStart, bbrUndoCwnd, bbrWindowLimited } from "./bbr";
 import { Bbr } from "./bbr_model";
 import { dctcpInfo, dctcpInit, dctcpSetState, dctcpSsthresh, dctcpUndoCwnd } from "./dctcp";
 import { HYSTART_OFFSET, Hystart, hystartAcked, hystartReset } from "./hystart";
@@ -86,6 +86,8 @@ export function caTxStart(tp: Tcb): void {
   if (tp.caId == CongId.CUBIC) cubicTxStart(tp, now());
   else if (tp.caId == CongId.BBR) bbrTxStart(tp);
 }
+/** The peer's receive window, not the congestion window or the pace, holds sending back. */
+@inline export function caWindowLimited(tp: Tcb): void { if (tp.caId == CongId.BBR) bbrWindowLimited(tp); }
 /** An RTT sample of `rtt` us came with an ACK. */
 export function caAcked(tp: Tcb, rtt: u32): void {
   if (tp.caId == CongId.CUBIC) cubicAcked(tp, rtt);
