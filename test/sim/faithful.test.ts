@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { CORE_WASM } from '../../host/cli/install.js';
-import { CEILING, CONTROLS, LINUX, LOSSES, mean, pftk, simulated, type Control } from './faithful.js';
+import { CEILING, CONTROLS, LINUX, LOSSES, longPath, mean, pftk, simulated, type Control } from './faithful.js';
 
 const SEEDS = [1, 2, 3, 4, 5], SECONDS = 60;
 const test = suite('sim: faithful');
@@ -30,5 +30,13 @@ test('CUBIC carries 0.85 of what Reno does, or more', () => {
   const at = (control: Control, loss: number): number => goodputs.get(`${control} ${loss}`)!;
   for (const loss of LOSSES) assert.ok(at('cubic', loss) >= 0.85 * at('reno', loss), `loss ${loss}: ${at('cubic', loss)} and ${at('reno', loss)}`);
 });
+
+// What it takes: a window of three bandwidth-delay products while holes are filled, no loss taken for reordering, nothing sacked dropped again.
+for (const seed of [1, 2]) {
+  test(`BBR on a long path with 1 % of loss, seed ${seed}`, async () => {
+    const part = await longPath(module, 0.01, seed);
+    assert.ok(part >= 0.85, `${part.toFixed(3)} of the ceiling`);
+  });
+}
 
 test.run();

@@ -41,6 +41,19 @@ export async function simulated(module: WebAssembly.Module, control: Control, lo
   return run.metrics()['bulk.goodput'] / 1e6;
 }
 
+/** BBR's goodput over 200 Mbit/s and 100 ms with a queue of one bandwidth-delay product, as a part of the ceiling, in 6 s after 2 s of start. */
+export async function longPath(module: WebAssembly.Module, loss: number, seed: number): Promise<number> {
+  const rate = 200e6, buffers = '4096 1048576 67108864';
+  const end = { memory: '256MiB', sysctl: { 'net.ipv4.tcp_congestion_control': 'bbr', 'net.ipv4.tcp_rmem': buffers, 'net.ipv4.tcp_wmem': buffers } };
+  const run = await ScenarioRun.create(scenarioOf({
+    seed, duration: '8s', nodes: { sender: end, receiver: end },
+    links: [{ between: ['sender', 'receiver'], rate: '200Mbit', delay: '50ms', queue: { type: 'droptail', limit: 1650 }, loss, reverse: { loss: 0 } }],
+    apps: [{ type: 'bulk', from: 'sender', to: 'receiver', warmup: '2s' }],
+  }), { module });
+  run.finish();
+  return run.metrics()['bulk.goodput'] / (rate * MSS / FRAME);
+}
+
 export const mean = (v: readonly number[]): number => v.reduce((a, b) => a + b, 0) / v.length;
 /** Of the sample. */
 export const deviation = (v: readonly number[]): number => {
