@@ -139,7 +139,7 @@ for (const type of ['TAP', 'RAW'] as const) {
   test('a port is taken for all workers; a given local port is kept', async () => {
     for (const port of [7000, 7001]) assert.is(await app.command('udp', { host: HERE4, port }), 'EADDRINUSE');
     assert.equal(await app.command('listen', { host: HERE4, port: 8004 }), ['EADDRINUSE', null]);
-    const server = lab.run(ns, ['/usr/bin/python3', PEER, 'server', PEER4, '9001', '8']), ports = [41001, 41002, 41003, 41004];
+    const server = lab.run(ns, ['/usr/bin/python3', PEER, 'server', PEER4, '9001', '8']), ports = [21001, 21002, 21003, 21004];
     await server.until(/listening/);
     for (const localPort of ports) assert.equal(await app.command('ask', { host: PEER4, port: 9001, count: 1, bytes: 1000, localPort }), [true]);
     for (const localAddress of [HERE4, HERE4, HERE4, HERE4]) assert.equal(await app.command('ask', { host: PEER4, port: 9001, count: 1, bytes: 1000, localAddress }), [true]);
