@@ -7,8 +7,8 @@ import { suite } from '../harness/suite.js';
 const test = suite('tcp window');
 const NODELAY = 1, CORK = 3;
 
-async function open(o: ConnectOptions = {}, prepare?: (l: number, h: TestHost) => void): Promise<TcpPeer> {
-  const h = await TestHost.create();
+async function open(o: ConnectOptions = {}, prepare?: (l: number, h: TestHost) => void, mtu = 1500): Promise<TcpPeer> {
+  const h = await TestHost.create({ mtu });
   const p = new TcpPeer(h);
   p.accepted({ rtt: 20, ...o, prepare: prepare && ((l) => { prepare(l, h); }) });
   return p;
@@ -36,12 +36,14 @@ test('the receive queue is bounded, the right edge never moves back, a zero wind
   assert.is(win, 0);
   assert.is(p.h.core.x.sys_ioctl(p.socket, 0x541b, 0x3200), 0);
   const queued = p.h.core.mem.view.getInt32(0x3200, true);
-  assert.ok(queued > 60000 && queued <= 65536, `${queued} bytes queued of ${fed}`);
+  // 128 KiB, of which segments of 1460 bytes take 2048 each.
+  assert.ok(queued > 85000 && queued <= 131072 * 1460 / 2048, `${queued} bytes queued of ${fed}`);
   assert.is(p.h.core.mib('TcpExtTCPToZeroWindowAdv'), 1);
   p.tx('.', 1 + queued, 1, 1); // a window probe with data
   p.expect(`. 1:1(0) ack ${1 + queued}`);
   assert.is(p.readLen(4000), 4000);
-  assert.is(p.readLen(65536), queued - 4000);
+  assert.is(p.readLen(60000), 60000);
+  assert.is(p.readLen(60000), queued - 64000);
   const update = p.all().pop();
   assert.ok(update && update.win > 20000, 'window update');
 });
@@ -50,6 +52,19 @@ test('SO_RCVBUF bounds the window; scaling gives larger ones', async () => {
   const p = await open({ opts: { mss: 1460, sackOk: true, wscale: 7 } }, (l, h) => h.setInt(l, 1, 8, 10000));
   assert.is(p.info(232), 8760); // half of 20000, whole segments
 });
+
+for (const [mss, window, share] of [[536, 100_000, 0.5], [1200, 117_100, 1200 / 2048], [1448, 141_300, 1448 / 2048], [8948, 150_000, 0.75]])
+  test(`segments of ${mss} bytes: the window is ${share.toFixed(2)} of the buffer`, async () => {
+    const p = await open({ opts: { mss: 65000, sackOk: true, wscale: 7 } }, (l, h) => h.setInt(l, 1, 8, 100_000), 9000);
+    let edge = 0, seq = 1;
+    for (let i = 0; i < 400; i++) {
+      p.tx('.', seq, 1, mss);
+      seq += mss;
+      p.readLen(mss);
+      for (const s of p.all()) edge = Math.max(edge, s.win * 4);
+    }
+    assert.ok(edge > window - 2 * mss && edge <= 200_000 * share + 4, `${edge}`);
+  });
 
 test('a peer with a zero window is probed with backoff and the data flows when it opens', async () => {
   const p = await open({ opts: { mss: 1000 }, win: 2000 });
@@ -68,6 +83,33 @@ test('a peer with a zero window is probed with backoff and the data flows when i
   p.expect('. 2000:2000(0) ack 1');
   p.tx('.', 1, 2001, [], { win: 2000 });
   p.expect('P. 2001:2501(500) ack 1');
+});
+
+test("where the peer's window sets the rate, what it lets through leaves with each acknowledgment, in small super-segments", async () => {
+  const SNDBUF = 7, size = 1460, most = 40;
+  const p = await open({ opts: { mss: size, sackOk: true, wscale: 7 }, rtt: 20 }, (l, h) => h.setInt(l, 1, SNDBUF, 200_000));
+  for (let i = 0; i < 10; i++) p.write(20 * size);
+  let acked = 0, sent = 0;
+  const sends = (): number => {
+    const n = p.all().reduce((sum, s) => sum + s.data.length, 0) / size;
+    sent += n;
+    return n;
+  };
+  const ack = (segments: number): void => { p.tx('.', 1, 1 + (acked += segments) * size, [], { win: Math.ceil(most * size / 128) }); };
+  sends();
+  while (sent - acked < most) {
+    p.advance(20);
+    ack(sent - acked);
+    sends();
+  }
+  assert.is(sent - acked, most);
+  assert.ok(p.info(80) > most, 'the congestion window is larger'); // tcpi_snd_cwnd
+  p.advance(20);
+  for (let i = 0; i < 10; i++) {
+    ack(2);
+    assert.is(sends(), 2, `acknowledgment ${i}`);
+    p.advance(0.2);
+  }
 });
 
 test('a window smaller than the segment: probed with what fits (sender SWS avoidance)', async () => {
@@ -172,8 +214,8 @@ for (const sackOk of [true, false]) {
     const after = p.h.getInt(p.socket, 1, 8);
     if (sackOk) {
       assert.ok(edge > 400_000, `${first} -> ${edge}`);
-      // A window is half of its buffer: that which waits, and two round trips of what is read.
-      assert.ok(after >= 2 * 400_000, `${before} -> ${after}`);
+      // The window, of which a segment takes 2048 bytes: that which waits, and two round trips of what is read.
+      assert.ok(after >= 400_000 * 2048 / size, `${before} -> ${after}`);
     } else assert.ok(edge < 1 + first + 128, `${first} -> ${edge}`); // rounded up to the scale
     assert.is(p.h.core.mib('TcpExtTCPRcvPruned'), 0);
   });

@@ -15,7 +15,7 @@ import { setState } from "./state";
 import { ATO_MIN, AckSched, MAX_QUICKACKS, Tcb, TcpState } from "./tcp";
 import { sendDelayedAck } from "./timer";
 import { enterTimeWait } from "./timewait";
-import { desiredWindow, growWindow, growWindowOfo, rcvRttByTs, rcvRttByWindow, receiveWindow } from "./window";
+import { desiredWindow, growWindow, growWindowOfo, rcvRttByTs, rcvRttByWindow, receiveWindow, scaleWindow } from "./window";
 
 // ---- acknowledgment policy ----
 function incrQuickack(tp: Tcb, most: u32): void {
@@ -42,7 +42,10 @@ export function ackCheck(tp: Tcb): void {
 // The size of the peer's segments; small ones push.
 function measureRcvMss(tp: Tcb, size: u32): void {
   if (size >= tp.rcvMss) {
-    tp.rcvMss = min(size, tp.advmss);
+    const mss = min(size, tp.advmss);
+    if (mss == tp.rcvMss) return;
+    tp.rcvMss = mss;
+    scaleWindow(tp);
     return;
   }
   if (tp.ackFlags & AckSched.PUSHED) tp.ackFlags |= AckSched.PUSHED2;

@@ -11,6 +11,9 @@ import { memoryPressure } from "./sendq";
 import { Sack, Tcb } from "./tcp";
 
 // ---- the queue ----
+/** Bytes that follow each other, for a large chunk to take them. */
+const RUN: u32 = 3 * CHUNK_LARGE;
+
 @inline function chunkEnd(c: Chunk): u32 { return c.seq + c.len; }
 
 function insertBefore(tp: Tcb, c: Chunk, pos: Chunk | null): void {
@@ -69,18 +72,18 @@ function makeRoom(tp: Tcb, seq: u32, cap: u32): bool {
 }
 
 // The chunk for `left` bytes with `gap` bytes until what is there already, that follow `prev` if it is not null. Large only for a run that fills
-// one: chunks of whole segments then take at most twice what they hold, as much as the buffer allows a window, and nothing sacked is dropped for want
-// of room.
+// three: chunks of whole segments then take at most 1.4 times what they hold, as much as the buffer allows a window (scaleWindow), and nothing sacked
+// is dropped for want of room.
 function chunkFor(tp: Tcb, prev: Chunk | null, left: u32, gap: u32): u32 {
   if (gap < CHUNK_LARGE || tp.ofoMem + 2 * CHUNK_LARGE > memLimit(tp)) return CHUNK_SMALL;
   let run = left, c = prev;
-  while (c && run < CHUNK_LARGE) {
+  while (c && run < RUN) {
     if (c.cap > CHUNK_SMALL) return CHUNK_LARGE;
     run += c.len;
     const before = c.prev;
     c = before && chunkEnd(before) == c.seq ? before : null;
   }
-  return run < CHUNK_LARGE ? CHUNK_SMALL : CHUNK_LARGE;
+  return run < RUN ? CHUNK_SMALL : CHUNK_LARGE;
 }
 
 // Store `len` bytes for [seq, seq+len), which nothing covers, before `pos`. Bytes stored.

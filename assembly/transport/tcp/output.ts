@@ -36,6 +36,9 @@ function cwndQuota(tp: Tcb): u32 {
 export function tsoSegs(tp: Tcb, mss: u32): u32 {
   if (tp.authLen) return 1; // each segment has a signature of its own
   let bytes = tp.pacingRate >> 10;
+  // Where the peer's window sets the rate, not cwnd: a larger one would wait for a third of that window to open (tsoDefer), which lies idle meanwhile.
+  // Linux is spared it by skbs of half a window, whose ends do not wait.
+  if (tp.srtt && tp.sndWnd < <u64>tp.cwnd * mss) bytes = min<u64>(bytes, <u64>tp.sndWnd * (8_000_000 >> 10) / tp.srtt);
   const r = tp.minRtt >> 9;
   if (r < 32) bytes += <u64>GSO_MAX >> r;
   // At least two (BBR: one at low rates), unless two are more than a packet can hold (loopback, large MTUs).

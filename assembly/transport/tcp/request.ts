@@ -27,7 +27,7 @@ import { replyFlow, sendReply } from "./reply";
 import { IN, OPT } from "./segin";
 import { Mini, MiniKind, miniInsert } from "./table";
 import { MSS_DEFAULT, RTO_INIT, RTO_MAX, Tcb, tcb } from "./tcp";
-import { initialWindow, initialWscale, winFromSpace } from "./window";
+import { fullSpace, initialWindow, initialWscale } from "./window";
 
 @unmanaged @final export class Request {
   // Mini
@@ -209,7 +209,7 @@ export function requestFill(r: Request, lsk: Sock): void {
 export function requestWindow(r: Request, lt: Tcb, mss: u32): void {
   const use = mss - (r.tsOk ? TCPOLEN_TSTAMP_ALIGNED : 0);
   r.rcvWscale = r.wscaleOk ? <u8>initialWscale(lt) : 0;
-  r.rcvWnd = initialWindow(winFromSpace(lt.sk.rcvbuf), use, lt.bindWindowClamp);
+  r.rcvWnd = initialWindow(fullSpace(lt), use, lt.bindWindowClamp);
 }
 
 // What the SYN in IN offers, for listener `lsk` with the flow `f` back. `cookie`: only timestamps can keep the other options.

@@ -11,7 +11,7 @@ import { paceInit } from "./pacing";
 import { rttInit } from "./rtt";
 import { Ca, DEFAULT_REORDERING, INFINITE_SSTHRESH, INIT_CWND, MSS_DEFAULT, Tcb } from "./tcp";
 import { keepaliveUpdate, timersInit } from "./timer";
-import { initBufferSpace } from "./window";
+import { DEFAULT_SCALING_RATIO, initBufferSpace } from "./window";
 
 /** RFC 6298 5.7: after a handshake without an RTT sample. */
 const RTO_FALLBACK: u64 = 3000 * MS;
@@ -26,6 +26,7 @@ export function tcbSetup(tp: Tcb): void {
   tp.mssCache = MSS_DEFAULT;
   tp.mssClamp = MSS_DEFAULT;
   tp.rcvMss = MSS_DEFAULT;
+  tp.scalingRatio = DEFAULT_SCALING_RATIO;
   tp.tcpHeaderLen = TCP_HLEN;
   tp.reordering = DEFAULT_REORDERING;
   tp.rackReoSteps = 1;

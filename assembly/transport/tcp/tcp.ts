@@ -133,6 +133,8 @@ export const GSO_MAX: u32 = 65535 - 120;
   copiedSeq: u32;
   rcvSsthresh: u32;
   windowClamp: u32;
+  /** The share of the receive buffer that is window, in 256ths. */
+  scalingRatio: u32;
   // ---- timestamps ----
   tsOk: bool;
   /** AckSched bits. */

@@ -1,7 +1,7 @@
 // The receive window: how much to advertise (RFC 9293 3.8.6.2.2, RFC 7323 2), and buffer autotuning by
-// dynamic right-sizing. Half of the buffer is payload, half its overhead, as Linux assumes by default, so
-// SO_RCVBUF means the same here. The right edge is never taken back.
-import { Chunk } from "../../core/chunk";
+// dynamic right-sizing. Half of the buffer is payload, half its overhead, until the size of the peer's segments
+// is known, as in Linux (scaling_ratio). The right edge is never taken back.
+import { CHUNK_SMALL, Chunk } from "../../core/chunk";
 import { SockFlag } from "../../core/sock";
 import { Sysctl, sysctl } from "../../core/sysctl";
 import { Mib, mibInc } from "../../core/mib";
@@ -13,9 +13,31 @@ import { Tcb } from "./tcp";
 /** `v` rounded up to a power of two. */
 export function roundPow2(v: u32): u32 { return v <= 1 ? 1 : <u32>1 << (32 - clz<u32>(v - 1)); }
 
+/** The share of a buffer that is window, in 256ths: at first, and the most that ofo.ts keeps room for. */
+export const DEFAULT_SCALING_RATIO: u32 = 128;
+const MAX_SCALING_RATIO: u32 = 192;
+
 /** Payload bytes a buffer of `space` bytes stands for. */
-@inline export function winFromSpace(space: u32): u32 { return space >> 1; }
-@inline export function fullSpace(tp: Tcb): u32 { return winFromSpace(tp.sk.rcvbuf); }
+@inline export function winFromSpace(space: u32, ratio: u32): u32 { return <u32>(<u64>space * ratio >> 8); }
+@inline export function fullSpace(tp: Tcb): u32 { return winFromSpace(tp.sk.rcvbuf, tp.scalingRatio); }
+
+/** The size of the peer's segments is known anew: what each of them takes of the buffer when it waits for a hole to be filled. */
+export function scaleWindow(tp: Tcb): void {
+  const mss = tp.rcvMss, space = (mss + CHUNK_SMALL - 1) & ~(CHUNK_SMALL - 1);
+  const ratio = min(max((mss << 8) / space, DEFAULT_SCALING_RATIO), MAX_SCALING_RATIO);
+  if (ratio == tp.scalingRatio) return;
+  tp.scalingRatio = ratio;
+  clampWindow(tp);
+  tp.rcvqSpace = min(tp.rcvqSpace, tp.windowClamp);
+  tp.rcvSsthresh = min(max(tp.rcvSsthresh, tp.rcvWnd), tp.windowClamp);
+}
+
+/** The largest window is what the buffer stands for, unless TCP_WINDOW_CLAMP or the header's 16 bits allow less. */
+function clampWindow(tp: Tcb): void {
+  tp.windowClamp = min(fullSpace(tp), <u32>65535 << tp.rcvWscale);
+  if (tp.bindWindowClamp) tp.windowClamp = min(tp.windowClamp, tp.bindWindowClamp);
+}
+
 /** Payload bytes that still fit. */
 @inline export function freeSpace(tp: Tcb): u32 {
   const full = fullSpace(tp);
@@ -31,7 +53,7 @@ export function roundPow2(v: u32): u32 { return v <= 1 ? 1 : <u32>1 << (32 - clz
 /** RFC 7323 2: the scale for the largest buffer this socket may ever get. */
 export function initialWscale(tp: Tcb): u32 {
   let space = max(max(fullSpace(tp), sysctl(Sysctl.TCP_RMEM_MAX)), sysctl(Sysctl.CORE_RMEM_MAX));
-  if (tp.sk.has(SockFlag.RCVBUF_LOCK)) space = fullSpace(tp); // SO_RCVBUF: it will not grow
+  if (tp.sk.has(SockFlag.RCVBUF_LOCK)) space = winFromSpace(tp.sk.rcvbuf, MAX_SCALING_RATIO); // SO_RCVBUF: it will not grow
   if (tp.bindWindowClamp) space = min(space, tp.bindWindowClamp);
   let shift: u32 = 0;
   while (space > 65535 && shift < TCP_MAX_WSCALE) {
@@ -153,11 +175,10 @@ function rcvbufGrow(tp: Tcb, copied: u32): void {
   win += (win * (copied - before) / before) << 1;
   const last = changetype<Chunk | null>(tp.ofoLast);
   if (last) win += last.seq + last.len - tp.rcvNxt;
-  const rcvbuf = <u32>min<u64>(win << 1, sysctl(Sysctl.TCP_RMEM_MAX));
+  const rcvbuf = <u32>min<u64>((win << 8) / tp.scalingRatio, sysctl(Sysctl.TCP_RMEM_MAX));
   if (rcvbuf <= tp.sk.rcvbuf) return;
   tp.sk.rcvbuf = rcvbuf;
-  tp.windowClamp = winFromSpace(rcvbuf);
-  if (tp.bindWindowClamp) tp.windowClamp = min(tp.windowClamp, tp.bindWindowClamp);
+  clampWindow(tp);
 }
 
 /** The application has read: grow the buffer so that the window covers two round trips of what it reads. */

@@ -17,10 +17,11 @@ test("Jain's index, by hand", () => {
 });
 test('what is unfair is told', () => {
   const c: Contest = { control: 'cubic', flows: 2 };
-  assert.is(unfair(c, [3e6, 2.7e6]), undefined);
-  assert.match(unfair(c, [5e6, 0.7e6])!, /Jain's index 0\.6/);
-  assert.match(unfair(c, [2e6, 2e6])!, /4\.00 of 6\.00 Mbit/);
+  assert.is(unfair(c, [[3e6, 2.7e6]]), undefined);
+  assert.match(unfair(c, [[5e6, 0.7e6]])!, /Jain's index 0\.6/);
+  assert.match(unfair({ control: 'bbr', flows: 12 }, [[...Array<number>(11).fill(0.8e6), 0.15e6]])!, /the least has 0\.20/);
+  assert.match(unfair(c, [[2e6, 2e6]])!, /4\.00 of 6\.00 Mbit/);
 });
-for (const c of REDUCED) test(`${c.flows} flows of ${c.control}`, async () => { assert.is(unfair(c, await shares(module, c)), undefined); });
+for (const c of REDUCED) test(`${c.flows} flows of ${c.control}`, async () => { assert.is(unfair(c, [await shares(module, c)]), undefined); });
 
 test.run();

@@ -25,7 +25,9 @@ test('every cell has a figure, none beyond the link or the window', () => {
 });
 
 test('without loss the window or the link is used, but for the start of so short a transfer', () => {
-  for (const { c, bits } of at({ loss: 0 })) assert.ok(bits >= (c.roundTripMs > 10 ? 0.25 : 0.7) * expected(c), `${nameOf(c)}: ${bits} of ${expected(c)}`);
+  // A window of three to four segments: the last of them waits for the next two to be acknowledged.
+  const share = (c: Cell): number => (c.bufferKib < 16 ? 0.5 : c.roundTripMs > 10 && c.bufferKib > 256 ? 0.25 : 0.7);
+  for (const { c, bits } of at({ loss: 0 })) assert.ok(bits >= share(c) * expected(c), `${nameOf(c)}: ${bits} of ${expected(c)}`);
 });
 
 test('more loss carries less, a larger buffer and a shorter round trip more', () => {

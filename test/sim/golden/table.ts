@@ -8,7 +8,7 @@ import { scenarioOf } from '../../../host/sim/scenario_file.js';
 
 export const CONTROLS = ['reno', 'cubic', 'bbr'] as const;
 export const ROUND_TRIPS_MS = [1, 10, 100];
-/** Of the sender and of the receiver, fixed; half of the latter is window, as in Linux. */
+/** Of the sender and of the receiver, fixed. */
 export const BUFFERS_KIB = [8, 16, 32, 64, 128, 256, 1024, 4096];
 /** Of the frames with data, each on its own. */
 export const LOSSES = [0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3];
@@ -32,10 +32,12 @@ export const nameOf = (c: Cell): string => `${c.control}, ${c.roundTripMs} ms, $
 const MSS = 1448, FRAME = 1514;
 /** bit/s of payload that fit. */
 export const CEILING = RATE * MSS / FRAME;
+/** Bytes of the receiver's buffer that are window: a segment takes 2048 of it. */
+const windowOf = (c: Cell): number => c.bufferKib * 1024 * MSS / 2048;
 /** bit/s that the receiver's window allows: so much in every round trip. */
-export const windowLimit = (c: Cell): number => c.bufferKib * 1024 / 2 * 8 / (c.roundTripMs / 1e3);
+export const windowLimit = (c: Cell): number => windowOf(c) * 8 / (c.roundTripMs / 1e3);
 /** bit/s in whole segments, with the time that the link takes for the two that an acknowledgment is of. */
-export const expected = (c: Cell): number => Math.min(CEILING, Math.floor(c.bufferKib * 1024 / 2 / MSS) * MSS * 8 / (c.roundTripMs / 1e3 + 2 * FRAME * 8 / RATE));
+export const expected = (c: Cell): number => Math.min(CEILING, Math.floor(windowOf(c) / MSS) * MSS * 8 / (c.roundTripMs / 1e3 + 2 * FRAME * 8 / RATE));
 
 /** bit/s. */
 export async function measure(module: WebAssembly.Module, c: Cell): Promise<number> {
