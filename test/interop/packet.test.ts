@@ -1,5 +1,6 @@
 // limit: 200 s
 // Packet sockets of programs: libpcap with its memory-mapped rings, ARP tools, scanners and scapy, as on the kernel.
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -16,12 +17,19 @@ const run = async (...argv: string[]): Promise<string> => {
   return end.stdout + end.stderr;
 };
 
-/** A shell script: `then`, while tcpdump with these arguments looks; its output is in `dump`. */
-const watched = (tcpdump: string, then: string): string =>
-  `tcpdump -n --immediate-mode -i eth0 ${tcpdump} > ${lab.dir}/dump 2> ${lab.dir}/dump.err & p=$!
+/** A shell script: `then`, while tcpdump with these arguments looks; what it prints is in `dump`, what it says at its end in `dump.err`. */
+const watched = (tcpdump: string, then: string, file = join(lab.dir, 'dump')): string =>
+  `tcpdump -n -U --immediate-mode -i eth0 ${tcpdump} > ${lab.dir}/dump 2> ${lab.dir}/dump.err & p=$!
 until grep -q listening ${lab.dir}/dump.err; do sleep 0.1; done
 ${then}
-sleep 0.5; kill $p; wait $p; cat ${lab.dir}/dump`;
+# The end of the capture is there when it has not grown for half a second; a busy machine is slow to begin.
+size=0; still=0
+for i in $(seq 50); do
+  sleep 0.1; now=$(stat -c %s ${file})
+  if [ $now -gt 24 ] && [ $now = $size ]; then still=$((still + 1)); else still=0; fi
+  size=$now; [ $still -lt 5 ] || break
+done
+kill $p; wait $p; cat ${lab.dir}/dump`;
 
 test.before(async () => {
   w = wire(lab, 'TAP');
@@ -41,10 +49,10 @@ test('tcpdump sees what the stack sends and receives, once each', async () => {
 
 test('a capture of a connection is complete, and its checksums are right', async () => {
   const pcap = join(lab.dir, 'c.pcap');
-  await run('sh', '-c', watched(`-Z root -w ${pcap} tcp`, `curl -s http://${PEER4}:8000/ -o /dev/null`));
+  await run('sh', '-c', watched(`-Z root -w ${pcap} tcp`, `curl -sS http://${PEER4}:8000/ -o /dev/null`, pcap));
   const rows = lab.sh(w.peer, `tshark -r ${pcap} -o tcp.check_checksum:TRUE -T fields -e tcp.flags.str -e tcp.checksum.status -e tcp.analysis.retransmission`).trimEnd().split('\n').map((l) => l.split('\t'));
   const flags = rows.filter((r) => !r[2]).map((r) => r[0].replace(/·/g, '')); // a busy machine's peers send again
-  assert.ok(flags.filter((f) => f === 'S').length === 1 && flags.filter((f) => f === 'AS').length === 1 && flags.filter((f) => f.includes('F')).length === 2, flags.join(' '));
+  assert.ok(flags.filter((f) => f === 'S').length === 1 && flags.filter((f) => f === 'AS').length === 1 && flags.filter((f) => f.includes('F')).length === 2, `${flags.join(' ')}\n${readFileSync(join(lab.dir, 'dump.err'), 'utf8')}`);
   assert.ok(rows.every((r) => r[1] === '1'), JSON.stringify(rows));
 });
 
