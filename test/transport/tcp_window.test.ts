@@ -112,6 +112,26 @@ test("where the peer's window sets the rate, what it lets through leaves with ea
   }
 });
 
+test('writable: with a third of the buffer free, or a sixteenth when all is sent', async () => {
+  const SNDBUF = 7, POLLOUT = 4, size = 1000;
+  const p = await open({ opts: { mss: size }, win: 30000 }, (l, h) => h.setInt(l, 1, SNDBUF, 4500)), buffer = p.h.getInt(p.socket, 1, SNDBUF);
+  const writable = (): boolean => (p.h.core.x.sys_poll(p.socket) & POLLOUT) !== 0;
+  p.write(buffer);
+  assert.is(p.all().reduce((n, s) => n + s.data.length, 0), buffer);
+  assert.not.ok(writable());
+  p.tx('.', 1, 1 + 300, [], { win: buffer - 300 });
+  assert.not.ok(writable(), 'less than a sixteenth');
+  p.tx('.', 1, 1 + size, [], { win: buffer - size }); // the peer takes no more than is under way
+  assert.ok(writable());
+  p.write(size);
+  p.quiet();
+  p.tx('.', 1, 1 + 2 * size, [], { win: buffer - 2 * size });
+  p.quiet();
+  assert.not.ok(writable(), 'there is something to send');
+  p.tx('.', 1, 1 + 4 * size, [], { win: buffer - 4 * size });
+  assert.ok(writable(), 'a third');
+});
+
 test('a window smaller than the segment: probed with what fits (sender SWS avoidance)', async () => {
   const p = await open({ opts: { mss: 1000 }, win: 3000 });
   p.write(1000);

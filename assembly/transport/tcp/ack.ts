@@ -304,12 +304,16 @@ export function dataSndCheck(tp: Tcb): void {
   pushPending(tp);
   writeSpace(tp);
 }
-/** Room enough to call the socket writable (Linux's sk_stream_is_writeable and tcp_stream_memory_free). */
+/**
+ * Room enough to call the socket writable: a third of the buffer (Linux's sk_stream_is_writeable and tcp_stream_memory_free). Unlike there a sixteenth
+ * will do when all has been sent and the buffer is what limits the rate.
+ */
 export function isWritable(tp: Tcb): bool {
   const sk = tp.sk;
   if (sk.sndbuf <= tp.txQueued) return false;
-  if (sk.sndbuf - tp.txQueued < tp.txQueued >> 1) return false;
-  return unsent(tp) < tp.notsentLowat;
+  const free = sk.sndbuf - tp.txQueued, waits = unsent(tp);
+  if (free < tp.txQueued >> 1 && (waits || free < sk.sndbuf >> 4)) return false;
+  return waits < tp.notsentLowat;
 }
 export function writeSpace(tp: Tcb): void {
   if (tp.sndbufLimited) {
