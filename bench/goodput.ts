@@ -1,43 +1,60 @@
-// Goodput over a long path with loss: 1 Gbit/s, 100 ms there and back, a queue of one bandwidth-delay product (bottleneck.c).
+// Goodput over a path that a program makes (bottleneck.c), with a queue of one bandwidth-delay product.
 import { NUSE, type Lab } from '../test/interop/lab.js';
 import { build, ended, stop } from './scenarios.js';
 
-const RATE = 1e9, ONE_WAY_NS = 50e6, FRAME = 1514, QUEUE = Math.round(RATE * 2 * ONE_WAY_NS / 1e9 / 8 / FRAME);
-/** Bytes of a buffer: two bandwidth-delay products and what bookkeeping takes. */
-const BUFFER = 64 << 20;
+const FRAME = 1514;
 /** s at the beginning that do not count. */
 const WARM_UP = 2;
 const SENDER = '10.9.0.1', RECEIVER = '10.9.0.2';
 
 export type Control = 'cubic' | 'bbr';
+export type End = 'nuse' | 'kernel';
+export interface Path {
+  /** bit/s. */
+  rate: number;
+  /** ns, each way. */
+  delay: number;
+  /** Of the sender's frames with data. */
+  loss: number;
+  /** tcp_rmem and tcp_wmem of both ends, bytes. */
+  buffers: readonly [least: number, first: number, most: number];
+}
+/** Buffers of two bandwidth-delay products and what bookkeeping takes. */
+export const longPath = (loss: number): Path => ({ rate: 1e9, delay: 50e6, loss, buffers: [4096, 1 << 20, 64 << 20] });
+/** Nothing is lost: the window is what limits. */
+export const smallBuffers: Path = { rate: 100e6, delay: 5e6, loss: 0, buffers: [4096, 65536, 65536] };
 export const LOSSES = [0.001, 0.01] as const;
 
-/** Mbit/s that iperf3 on nuse or on the kernel gets across to a kernel, with the same frames lost by their number. */
-export async function goodput(lab: Lab, on: 'nuse' | 'kernel', control: Control, loss: number, seed: number, seconds: number): Promise<number> {
-  const label = `g${on[0]}${control[0]}${loss}s${seed}`, [a, b] = ['a', 'b'].map((end) => lab.netns(label + end));
-  const path = lab.run(a, [build(lab, 'bottleneck.c'), a, 'tap0', b, 'tap0', RATE, ONE_WAY_NS, QUEUE, loss, seed].map(String));
-  await path.until(/ready/);
-  for (const ns of [a, b]) {
-    lab.sh(ns, `sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv4.tcp_rmem="4096 1048576 ${BUFFER}" net.ipv4.tcp_wmem="4096 1048576 ${BUFFER}" net.ipv4.tcp_no_metrics_save=1`);
+let paths = 0;
+/** Mbit/s that iperf3 gets across from one end to the other, with the same frames lost by their number. */
+export async function goodput(lab: Lab, sender: End, receiver: End, control: Control, path: Path, seed: number, seconds: number): Promise<number> {
+  const label = `g${paths++}`, [a, b] = ['a', 'b'].map((end) => lab.netns(label + end)), buffers = path.buffers.join(' ');
+  const queue = Math.round(path.rate * 2 * path.delay / 1e9 / 8 / FRAME);
+  const carrier = lab.run(a, [build(lab, 'bottleneck.c'), a, 'tap0', b, 'tap0', path.rate, path.delay, queue, path.loss, seed].map(String));
+  await carrier.until(/ready/);
+  for (const [ns, on, address] of [[a, sender, SENDER], [b, receiver, RECEIVER]] as const) {
+    lab.sh(ns, `sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv4.tcp_rmem="${buffers}" net.ipv4.tcp_wmem="${buffers}" net.ipv4.tcp_no_metrics_save=1`);
     lab.ip(ns, 'link set tap0 up');
+    if (on === 'kernel') lab.addr(ns, 'tap0', `${address}/24`);
   }
-  lab.addr(b, 'tap0', `${RECEIVER}/24`);
-  if (on === 'kernel') lab.addr(a, 'tap0', `${SENDER}/24`);
-  const conf = lab.file(`${label}.conf`, `memory 512M
-sysctl net.ipv4.tcp_rmem=4096 1048576 ${BUFFER}
-sysctl net.ipv4.tcp_wmem=4096 1048576 ${BUFFER}
+  const command = (on: End, address: string, argv: string[]): string[] => {
+    if (on === 'kernel') return argv;
+    const conf = lab.file(`${label}-${address}.conf`, `memory 512M
+sysctl net.ipv4.tcp_rmem=${buffers}
+sysctl net.ipv4.tcp_wmem=${buffers}
 
 interface tap0
  viftype RAW
- address ${SENDER}/24
+ address ${address}/24
 `);
-  const server = lab.run(b, ['iperf3', '-s', '-1', '--forceflush']);
+    return [...NUSE, '-c', conf, '--', ...argv];
+  };
+  const server = lab.run(b, command(receiver, RECEIVER, ['iperf3', '-s', '-1', '--forceflush']));
   await server.until(/listening/);
-  const command = ['iperf3', '-c', RECEIVER, '-C', control, '-O', String(WARM_UP), '-t', String(Math.max(1, Math.ceil(seconds))), '-J'];
-  const out = await ended(lab.run(a, on === 'nuse' ? [...NUSE, '-c', conf, '--', ...command] : command));
+  const out = await ended(lab.run(a, command(sender, SENDER, ['iperf3', '-c', RECEIVER, '-C', control, '-O', String(WARM_UP), '-t', String(Math.max(1, Math.ceil(seconds))), '-J'])));
   await server.done;
-  await stop(path);
+  await stop(carrier);
   const report = JSON.parse(out) as { error?: string; end: { sum_received: { bits_per_second: number } } };
-  if (report.error) throw new Error(`iperf3, ${control} on ${on}: ${report.error}`);
+  if (report.error) throw new Error(`iperf3, ${control} on ${sender}: ${report.error}`);
   return report.end.sum_received.bits_per_second / 1e6;
 }

@@ -1,7 +1,7 @@
 // `nuse bench peers`: what nuse is to be measured by, beside the kernel and the stacks of others in the same run.
 import type { Lab } from '../test/interop/lab.js';
 import { apiInThread } from './api.js';
-import { LOSSES, goodput, type Control } from './goodput.js';
+import { LOSSES, goodput, longPath, smallBuffers, type Control, type End } from './goodput.js';
 import { idleMemory } from './idle.js';
 import { datagrams, exchanges, median, tcpBulk } from './measures.js';
 import { kernelRelay, kernelRoute, nuse, nuseRoute, onOneProcessor, processorSeconds, type Scenario } from './scenarios.js';
@@ -11,6 +11,7 @@ import { nodeTime, startMemory, startTime } from './start.js';
 import { userNetwork, type UserFigures } from './user.js';
 
 const SIZE = 1024, GOODPUT_FACTOR = 5, IDLE_CONNECTIONS = 50_000, KIB = 1024;
+const WINDOW = 'window, 100 Mbit/s, 10 ms, buffers of 64 KiB';
 
 interface Measure {
   unit: string;
@@ -100,13 +101,17 @@ async function forwarding(lab: Lab, o: PeersOptions): Promise<Record<string, Fig
   const routes = { 'kernel-veth': kernelRoute(lab), 'nuse-raw': await nuseRoute(lab, 'raw'), 'nuse-xdp': await nuseRoute(lab, 'xdp') };
   return inTurn(o.rounds, Object.fromEntries(Object.entries(routes).map(([name, r]) => [name, plain(() => forwarded(lab, r, o.seconds))])));
 }
-async function longPath(lab: Lab, o: PeersOptions, control: Control, loss: number): Promise<Record<string, Figure>> {
+async function lossy(lab: Lab, o: PeersOptions, control: Control, loss: number): Promise<Record<string, Figure>> {
   let seed = 0;
-  const way = (on: 'nuse' | 'kernel') => plain(() => goodput(lab, on, control, loss, on === 'kernel' ? ++seed : seed, o.seconds * GOODPUT_FACTOR));
+  const way = (on: End) => plain(() => goodput(lab, on, 'kernel', control, longPath(loss), on === 'kernel' ? ++seed : seed, o.seconds * GOODPUT_FACTOR));
   return inTurn(o.rounds, { kernel: way('kernel'), nuse: way('nuse') });
 }
+async function windowed(lab: Lab, o: PeersOptions): Promise<Record<string, Figure>> {
+  const way = (sender: End, receiver: End) => plain(() => goodput(lab, sender, receiver, 'cubic', smallBuffers, 1, o.seconds));
+  return inTurn(o.rounds, { 'kernel': way('kernel', 'kernel'), 'nuse-sends': way('nuse', 'kernel'), 'nuse-receives': way('kernel', 'nuse'), 'nuse': way('nuse', 'nuse') });
+}
 
-/** What the issue that set the marks names; `figures`: all that was measured. */
+/** The marks that are ratios; `figures`: all that was measured. */
 function marksOf(figures: PeersResult['stacks'], units: PeersResult['units']): Mark[] {
   const marks: Mark[] = [];
   const ratio = (measure: string, ours: string, theirs: string, mark: number, aim: number): void => {
@@ -126,6 +131,7 @@ function marksOf(figures: PeersResult['stacks'], units: PeersResult['units']): M
   ratio('tcp-rr', 'nuse-tap', 'kernel-tap-relay-vnet', 0.7, 1.5);
   ratio('connect', 'nuse-tap', 'kernel-tap-relay-vnet', 0.3, 1);
   for (const measure of Object.keys(figures).filter((m) => m.startsWith('goodput'))) ratio(measure, 'nuse', 'kernel', 0.9, 1);
+  for (const ours of ['nuse-sends', 'nuse-receives', 'nuse']) ratio(WINDOW, ours, 'kernel', 0.9, 1);
   return marks;
 }
 
@@ -170,9 +176,14 @@ export async function peers(lab: Lab, o: PeersOptions): Promise<PeersResult> {
       const name = `goodput, 1 Gbit/s, 100 ms, ${loss * 100} % lost, ${control}`;
       if (!wanted(name)) continue;
       o.progress(name);
-      stacks[name] = await longPath(lab, o, control, loss);
+      stacks[name] = await lossy(lab, o, control, loss);
       units[name] = 'Mbit/s';
     }
+  }
+  if (wanted(WINDOW)) {
+    o.progress(WINDOW);
+    stacks[WINDOW] = await windowed(lab, o);
+    units[WINDOW] = 'Mbit/s';
   }
   o.progress('nuse alone');
   const marks = [...marksOf(stacks, units), ...await ownMarks(lab, o, wanted)];

@@ -22,9 +22,9 @@ import { paceLimit } from "./pacing";
 import { urgRead } from "./receive";
 import { requestInit } from "./request";
 import { Seg, segInit } from "./segment";
-import { memoryPressure } from "./sendq";
+import { holdsMemory, memoryExhausted } from "./sendq";
 import { tcbSetup } from "./setup";
-import { destroyLater, setState, stateInit, tcpAbort, tcpDone } from "./state";
+import { abortOnMemory, destroyLater, setState, stateInit, tcpAbort, tcpDone } from "./state";
 import { listenerInsert, portConflict, portHeld, tablesInit } from "./table";
 import { TIMEWAIT_LEN, Tcb, TcpState, tcb, tcbAlloc, tcbInit } from "./tcp";
 import { finTime, keepaliveUpdate } from "./timer";
@@ -37,8 +37,6 @@ export { tcpDeferred, tcpInq, tcpIoctl, tcpPoll, tcpRxConsume, tcpRxPeek, tcpStr
 
 /** Requests (half-open connections) of all listeners together. */
 const MAX_REQUESTS: u32 = 4096;
-/** Orphans that memory pressure resets instead of letting them finish start at this many bytes queued. */
-const ORPHAN_QUEUED: u32 = 65536;
 
 /** Carve the tables for `maxSockets` sockets and take over protocol 6. */
 export function tcpInit(maxSockets: u32): void {
@@ -161,10 +159,7 @@ export function tcpClose(sk: Sock): void {
   } else if (closeState(tp)) sendFin(tp);
   if (sk.state == <u8>TcpState.CLOSE) return;
   if (sk.state == <u8>TcpState.FIN_WAIT2) closeInFinWait2(tp);
-  else if (memoryPressure() && tp.txQueued > ORPHAN_QUEUED) {
-    mibInc(Mib.TcpExtTCPAbortOnMemory);
-    tcpAbort(tp, 0);
-  }
+  else if (memoryExhausted() && holdsMemory(tp)) abortOnMemory(tp);
 }
 
 function closeInFinWait2(tp: Tcb): void {

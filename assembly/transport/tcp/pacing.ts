@@ -2,6 +2,7 @@
 // by a timer of the connection as by Linux's internal pacing. Each super-segment moves the earliest departure of the next one
 // on by the time it takes at that rate; super-segments themselves are about a millisecond long (tsoSegs in output.ts).
 import { MS, SEC, US, now } from "../../core/time";
+import { writeSpace } from "./ack";
 import { caOwn } from "./congestion/congestion";
 import { push, xmitRetransmitQueue } from "./output";
 import { Tcb, TcpState } from "./tcp";
@@ -13,6 +14,9 @@ const UNPACED_START: u32 = 10;
 
 /** The longest interval that a congestion control's rate may lead to on a short round trip, ns: half of the least RTO. */
 const LONGEST: u64 = 100 * MS;
+
+/** Until a connection without any memory looks for some again. */
+const MEMORY_WAIT: u64 = 50 * MS;
 
 /** bytes/s; u64.MAX_VALUE: as fast as can be. */
 @inline function paceRate(tp: Tcb): u64 { return tp.pacingRate ? tp.pacingRate : tp.sk.pacing; }
@@ -59,10 +63,16 @@ export function paceDelay(tp: Tcb): u64 {
   return tp.departure > t ? tp.departure - t : 0;
 }
 
+/** Nothing is queued, for want of memory, so that no acknowledgment will tell of room: look again in a while (Linux's sk_stream_wait_memory). */
+export function awaitMemory(tp: Tcb): void {
+  if (!tp.paceTimer.armed) tp.paceTimer.armIn(MEMORY_WAIT);
+}
+
 export function paceFire(p: usize): void {
   const tp = changetype<Tcb>(p);
   const state = tp.sk.state;
   if (state == <u8>TcpState.CLOSE || state == <u8>TcpState.LISTEN) return;
   if (tp.lostOut > tp.retransOut && tp.cwnd > tp.inFlight) xmitRetransmitQueue(tp);
   push(tp, tp.nonagle);
+  if (!tp.txQueued) writeSpace(tp);
 }

@@ -8,6 +8,11 @@ import { Tcb } from "./tcp";
 
 /** Is chunk memory so scarce that buffers must stop growing? */
 @inline export function memoryPressure(): bool { return chunkMemoryUsed() > chunkMemory() - (chunkMemory() >> 3); }
+/** Is next to nothing of it left? Buffers that fill stop at the pressure above; this takes more connections than there is memory for. */
+@inline export function memoryExhausted(): bool { return chunkMemoryUsed() > chunkMemory() - (chunkMemory() >> 5); }
+/** Bytes queued from which on a connection without an application is worth a reset for its memory. */
+const ORPHAN_QUEUED: u32 = 65536;
+@inline export function holdsMemory(tp: Tcb): bool { return tp.orphan && tp.txQueued > ORPHAN_QUEUED; }
 
 // The tail chunk is the one with room; those behind it (if any) are empty, waiting for a commit.
 function tailWithRoom(tp: Tcb): Chunk | null {

@@ -113,6 +113,12 @@ export function tcpTimeout(tp: Tcb): void {
   tcpFail(tp, tp.sk.errSoft ? tp.sk.errSoft : <u32>Errno.ETIMEDOUT);
 }
 
+/** A connection without an application is given up for its memory. */
+export function abortOnMemory(tp: Tcb): void {
+  mibInc(Mib.TcpExtTCPAbortOnMemory);
+  tcpAbort(tp, 0);
+}
+
 /** Abort from our side: RST to the peer when it knows the connection. */
 export function tcpAbort(tp: Tcb, errno: u32): void {
   const sk = tp.sk;

@@ -8,6 +8,7 @@ import { Chrono, chronoStart } from "./chrono";
 import { launch } from "./connect";
 import { fastopenSpace } from "./fastopen";
 import { push, slowStartAfterIdle, unsent } from "./output";
+import { awaitMemory } from "./pacing";
 import { Urg, rxAvailable, rxConsume, rxPeek } from "./receive";
 import { requestUntold } from "./request";
 import { memoryPressure, sendqCommit, sendqReserve } from "./sendq";
@@ -56,7 +57,10 @@ export function tcpTxReserve(sk: Sock, want: u32): i32 {
     room = tp.txQueued ? 0 : min<u32>(room, 4096);
   }
   const count = room ? sendqReserve(tp, min(want, room)) : 0;
-  if (!count) tp.sndbufLimited = true;
+  if (!count) {
+    tp.sndbufLimited = true;
+    if (!tp.txQueued && room) awaitMemory(tp);
+  }
   return count;
 }
 

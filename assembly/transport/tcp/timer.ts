@@ -14,7 +14,8 @@ import { paceDelay, paceFire } from "./pacing";
 import { enterLoss } from "./recovery";
 import { rackReoTimeout } from "./rack";
 import { segFirst } from "./segment";
-import { tcpDone, tcpTimeout } from "./state";
+import { holdsMemory, memoryPressure } from "./sendq";
+import { abortOnMemory, tcpDone, tcpTimeout } from "./state";
 import { enterTimeWait } from "./timewait";
 import { tsNow } from "./rtt";
 import {
@@ -23,6 +24,8 @@ import {
 
 /** Wait after a local shortage of buffers. */
 const RESOURCE_PROBE_INTERVAL: u64 = 500 * MS;
+/** Timeouts or window probes in a row after which memory counts for more than the rest of an orphan's data. */
+const HOPELESS_BACKOFF: u32 = 2;
 /** Orphans allowed to hold chunk memory before the youngest hopeless ones are reset: see orphanRetries. */
 const ORPHAN_RETRIES_ALIVE: u32 = 8;
 
@@ -111,8 +114,16 @@ function orphanRetries(tp: Tcb, alive: bool): u32 {
   return n;
 }
 
+/** No application, a peer that takes nothing, and others want the memory (Linux's tcp_out_of_resources). */
+function hopeless(tp: Tcb): bool {
+  if (tp.backoff < HOPELESS_BACKOFF || !memoryPressure() || !holdsMemory(tp)) return false;
+  abortOnMemory(tp);
+  return true;
+}
+
 // Give up? True when the connection is gone.
 function writeTimeout(tp: Tcb): bool {
+  if (hopeless(tp)) return true;
   const sk = tp.sk;
   let expired = false;
   let until: u32;
@@ -193,6 +204,7 @@ function probeTimeout(tp: Tcb): void {
     tp.probesSince = 0;
     return;
   }
+  if (hopeless(tp)) return;
   const t = now();
   if (!tp.probesSince) tp.probesSince = t;
   let limit = sysctl(Sysctl.TCP_RETRIES2);
