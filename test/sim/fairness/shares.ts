@@ -1,6 +1,7 @@
 // Flows of one congestion control that share a bottleneck: what each gets.
 import { ScenarioRun } from '../../../host/sim/run.js';
 import { scenarioOf } from '../../../host/sim/scenario_file.js';
+import { mean } from '../faithful.js';
 
 export const CONTROLS = ['reno', 'cubic', 'bbr'] as const;
 export const FLOWS = [2, 4, 8, 16, 32, 64];
@@ -42,7 +43,6 @@ export function jain(x: readonly number[]): number {
   return sum * sum / (x.length * squares);
 }
 
-const mean = (v: readonly number[]): number => v.reduce((a, b) => a + b, 0) / v.length;
 /** The mean of the index over runs of several seeds: of many BBR flows it is 0.85 to 0.96 in single ones. */
 export const index = (runs: readonly (readonly number[])[]): number => mean(runs.map(jain));
 

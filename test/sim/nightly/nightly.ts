@@ -42,8 +42,6 @@ async function fault(seed: number): Promise<number> {
   return v.failure === undefined ? 0 : 1;
 }
 
-const FAIRNESS_SEEDS = [1, 2, 3, 4];
-
 /** Cells that are not as kept. */
 async function golden(): Promise<number> {
   const figures = new Array<number>(CELLS.length).fill(0);
@@ -54,6 +52,8 @@ async function golden(): Promise<number> {
   console.log(`golden table: ${wrong.length} of ${CELLS.length} cells are not as kept`);
   return wrong.length;
 }
+
+const FAIRNESS_SEEDS = [1, 2, 3, 4];
 
 /** Contests that were unfair, each over several seeds. */
 async function fairness(): Promise<number> {
